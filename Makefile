@@ -1,0 +1,46 @@
+# Everything a newcomer needs: `make demo` and `make test` do their own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock
+
+.PHONY: setup demo test check format bench clean
+
+setup: $(VENV)/.built
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet 'maturin>=1.9,<2'
+	touch $@
+
+# An editable install: Python files are used in place, the native module is rebuilt when Rust changes.
+$(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/python examples/demo.py demo-output
+
+test: setup
+	cargo test --quiet --manifest-path rust/Cargo.toml
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cargo fmt --manifest-path rust/Cargo.toml --check
+	cargo clippy --quiet --manifest-path rust/Cargo.toml --all-targets --features extension-module -- -D warnings
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	cargo fmt --manifest-path rust/Cargo.toml
+
+bench: setup
+	$(BIN)/python benchmarks/bench_bit_costs.py
+	$(BIN)/python benchmarks/bench_prep.py
+
+clean:
+	rm -rf $(VENV) rust/target demo-output

@@ -1,0 +1,137 @@
+"""The typed face of the Rust module: coded video syntax read without reconstructing pixels.
+
+Bytes in, numbers out. This module knows nothing of files, containers or timestamps: `mediaref.video_decoder`
+hands it packets, `mediaref.bitcost` turns its answers into `BitCost`.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+@final
+class PacketHeaders:
+    """What the headers of a run of packets say: one row a packet, in the order scanned (decoding order)."""
+
+    @property
+    def parameter_sets(self) -> NDArray[np.int32]:
+        """Handle of the parameter sets in force *before* each packet, for `StreamParser.bit_costs`."""
+    @property
+    def has_picture(self) -> NDArray[np.bool_]:
+        """False for packets without a coded primary picture (parameter sets or SEI alone)."""
+    @property
+    def is_second_field(self) -> NDArray[np.bool_]:
+        """True where the packet holds only the second field of the frame begun by the packet before it."""
+    @property
+    def picture_type(self) -> NDArray[np.uint8]:
+        """ASCII code of `I`, `P` or `B` (the most general slice type of the picture); 0 without a picture."""
+    @property
+    def is_idr(self) -> NDArray[np.bool_]:
+        """True for pictures that reset the decoder."""
+    @property
+    def is_recovery_point(self) -> NDArray[np.bool_]:
+        """True where decoding can start: an IDR picture or a recovery point SEI message."""
+    @property
+    def is_referenced(self) -> NDArray[np.bool_]:
+        """False for pictures that no other picture may be predicted from (`nal_ref_idc` equal to 0)."""
+    @property
+    def poc(self) -> NDArray[np.int32]:
+        """Picture order count; orders pictures within one coded video sequence."""
+    @property
+    def sequence(self) -> NDArray[np.int32]:
+        """Number of the coded video sequence: (sequence, poc) is display order over the whole stream."""
+    @property
+    def width(self) -> NDArray[np.int32]:
+        """Displayed width of each picture, in luma samples (after cropping); 0 without a picture."""
+    @property
+    def height(self) -> NDArray[np.int32]:
+        """Displayed height of each picture, in luma samples (after cropping); 0 without a picture."""
+    def __len__(self) -> int: ...
+
+@final
+class FrameCosts:
+    """The bits that one frame's syntax takes, block by block, in coded orientation.
+
+    `rows, cols = ceil(coded_height / unit), ceil(coded_width / unit)`.
+    """
+
+    @property
+    def picture_type(self) -> str:
+        """`I`, `P` or `B`."""
+    @property
+    def unit(self) -> int:
+        """Side of a block of the map in luma samples."""
+    @property
+    def coded_width(self) -> int: ...
+    @property
+    def coded_height(self) -> int: ...
+    @property
+    def crop(self) -> tuple[int, int, int, int]:
+        """Displayed rectangle within the coded picture: left, top, width, height in luma samples."""
+    @property
+    def packet_bits(self) -> int:
+        """8 times the bytes of the frame's packets."""
+    @property
+    def overhead_bits(self) -> int:
+        """`packet_bits - bits.sum()`, summed up on its own from headers, start-up, alignment and trailing bits."""
+    @property
+    def bits(self) -> NDArray[np.uint32]:
+        """`[rows, cols]`: bits of each block."""
+    @property
+    def mode(self) -> NDArray[np.uint32]:
+        """`[rows, cols]`: the part of `bits` spent on block types, prediction modes, patterns and flags."""
+    @property
+    def motion(self) -> NDArray[np.uint32]:
+        """`[rows, cols]`: the part of `bits` spent on reference indices and motion vector differences."""
+    @property
+    def luma(self) -> NDArray[np.uint32]:
+        """`[rows, cols]`: the part of `bits` spent on luma residual."""
+    @property
+    def chroma(self) -> NDArray[np.uint32]:
+        """`[rows, cols]`: the part of `bits` spent on chroma residual."""
+    @property
+    def information(self) -> NDArray[np.float32]:
+        """`[rows, cols]`: the cost with the arithmetic coder's fraction of a bit kept."""
+    @property
+    def qp(self) -> NDArray[np.int8]:
+        """`[rows, cols]`: luma quantisation parameter of each block."""
+    @property
+    def kind(self) -> NDArray[np.uint8]:
+        """`[rows, cols]`: 0 skipped, 1 inter, 2 intra, 3 PCM or lossless."""
+    @property
+    def cells(self) -> NDArray[np.float32]:
+        """`[ceil(coded_height / 4), ceil(coded_width / 4)]`: bits spread over the luma samples that they code."""
+
+@final
+class ParseError:
+    """Why one frame has no map; returned in its place, so that the other frames of a batch still come."""
+
+    @property
+    def kind(self) -> str:
+        """`corrupt`, `unsupported` or `limit`."""
+    @property
+    def message(self) -> str: ...
+    @property
+    def byte_position(self) -> int:
+        """Where in the frame's packet the parser stopped."""
+
+@final
+class StreamParser:
+    """Parser of one video stream. Scan packets in decoding order, then ask for the costs of any of their frames.
+
+    Raises `ValueError` for an unknown codec.
+    """
+
+    def __init__(self, codec: str, extradata: bytes = b"") -> None: ...
+    def set_extradata(self, extradata: bytes) -> None:
+        """Parameter sets from the container that hold from the next scanned packet on (a new sample description)."""
+    def scan(self, packets: Sequence[bytes]) -> PacketHeaders:
+        """Read the headers of the next packets in decoding order. Damaged packets give a row without a picture."""
+    def bit_costs(
+        self, frames: Sequence[tuple[int, Sequence[bytes]]], threads: int = 1
+    ) -> list[FrameCosts | ParseError]:
+        """Bit costs of frames, each given as (handle from `PacketHeaders.parameter_sets`, its one or two packets).
+
+        Frames are parsed independently of each other, on up to `threads` threads, with the GIL released.
+        """
