@@ -1,0 +1,176 @@
+"""Clips that the tests encode for themselves: small, varied, and natural enough for an encoder to use all its tools."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+
+def moving_texture(frames: int, size: tuple[int, int], seed: int = 0) -> Iterator[NDArray[np.uint8]]:
+    """RGB frames `(height, width, 3)`: a textured background that pans, a bright disc that crosses it, and film grain.
+
+    A scene cut after two thirds gives the encoder a reason for an intra frame of its own.
+    """
+    width, height = size
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    detail = rng.normal(0.0, 1.0, (height + 64, width + 64)).astype(np.float32)
+    detail = (detail + np.roll(detail, 1, 0) + np.roll(detail, 1, 1) + np.roll(detail, (1, 1), (0, 1))) * 9.0
+    for number in range(frames):
+        scene = 1.0 if number * 3 < frames * 2 else -1.0
+        pan = int(number * 1.5) % 64
+        base = 120 + 60 * np.sin((x + 2 * number) / 23.0 * scene) * np.cos((y - number) / 17.0)
+        base = base + detail[pan // 2 : pan // 2 + height, pan : pan + width]
+        centre = (width * (0.2 + 0.6 * (number / max(1, frames - 1))), height * 0.5)
+        disc = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 < (min(size) * 0.2) ** 2
+        rgb = np.stack([base, base * 0.8 + x * 0.2, 220 - base * 0.6], axis=-1)
+        rgb[disc] = (235, 200, 60)
+        rgb += rng.normal(0.0, 2.0, rgb.shape)
+        yield np.clip(rgb, 0, 255).astype(np.uint8)
+
+
+def make_clip(
+    path: Path,
+    *,
+    codec: str = "libx264",
+    frames: int = 24,
+    size: tuple[int, int] = (176, 144),
+    rate: int | Fraction = 30,
+    pix_fmt: str = "yuv420p",
+    options: Mapping[str, str] | None = None,
+    container: str | None = None,
+    container_options: Mapping[str, str] | None = None,
+    timestamps: Sequence[int] | None = None,
+    time_base: Fraction | None = None,
+    audio: bool = False,
+    seed: int = 0,
+) -> Path:
+    """Encode `moving_texture` to `path` and return it.
+
+    `timestamps` are the frames' pts in units of `time_base` (default: a constant `rate`). `container` is FFmpeg's
+    muxer name where the suffix of `path` does not tell it.
+    """
+    base = time_base or 1 / Fraction(rate)
+    with av.open(str(path), "w", format=container, container_options=dict(container_options or {})) as output:
+        stream: Any = output.add_stream(codec, rate=rate, options={k: str(v) for k, v in (options or {}).items()})
+        stream.width, stream.height = size
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = base
+        stream.time_base = base
+        sound: Any = output.add_stream("aac", rate=8000, layout="mono") if audio else None
+        for number, rgb in enumerate(moving_texture(frames, size, seed)):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)
+            frame.pts = number if timestamps is None else timestamps[number]
+            frame.time_base = base
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        if sound is not None:
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+            silence.sample_rate = 8000
+            silence.pts = 0
+            output.mux(sound.encode(silence))
+            output.mux(sound.encode(None))
+    return path
+
+
+def set_rotation(path: Path, degrees: int) -> None:
+    """Write a display rotation (counter-clockwise, as players apply it) into the track header of an MP4 file."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4
+    matrix = at + (36 + 4 if data[at] == 0 else 48 + 4)
+    one = 1 << 16
+    a, b = {0: (one, 0), 90: (0, -one), 180: (-one, 0), 270: (0, one)}[degrees]
+    struct.pack_into(">9i", data, matrix, a, b, 0, -b, a, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def set_edit_start(path: Path, media_time: int) -> None:
+    """Let the presentation of an MP4 file begin at `media_time` (track time scale): earlier frames are not shown."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 4
+    version_and_flags, count = struct.unpack_from(">II", data, at)
+    if version_and_flags != 0 or count != 1:
+        raise AssertionError("the muxer wrote another kind of edit list than this helper knows")
+    struct.pack_into(">i", data, at + 8 + 4, media_time)
+    path.write_bytes(data)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one clip of the collection is made."""
+
+    suffix: str = ".mp4"
+    rotation: int = 0
+    edit_start: int | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, folder: Path, name: str) -> Path:
+        path = make_clip(folder / (name + self.suffix), **self.arguments)
+        if self.rotation:
+            set_rotation(path, self.rotation)
+        if self.edit_start is not None:
+            set_edit_start(path, self.edit_start)
+        return path
+
+
+def _x264(params: str = "", **arguments: Any) -> dict[str, Any]:
+    options = {"preset": "veryfast", "threads": "1", **arguments.pop("options", {})}
+    settings = ":".join(part for part in ("keyint=12:bframes=2:scenecut=40", params) if part)
+    return {"options": {**options, "x264-params": settings}, **arguments}
+
+
+_VFR = [0, 3, 6, 14, 15, 16, 30, 33, 36, 60, 61, 62, 70, 80, 81, 82, 99, 100, 130, 131, 140, 150, 151, 170]
+
+_X265 = "log-level=none:keyint=12:bframes=3:pools=1:frame-threads=1"
+_SVT = {"preset": "12", "g": "8", "svtav1-params": "lp=1"}
+
+#: Every clip that the tests share, by name.
+CLIPS: Mapping[str, Recipe] = {
+    "plain": Recipe(arguments=_x264()),
+    "pyramid": Recipe(arguments=_x264("b-pyramid=normal:bframes=5:b-adapt=0:ref=4", frames=40)),
+    "open_gop": Recipe(arguments=_x264("open-gop=1:b-adapt=0", frames=40)),
+    "intra_refresh": Recipe(arguments=_x264("intra-refresh=1:bframes=0", frames=40)),
+    "no_b": Recipe(arguments=_x264("bframes=0")),
+    "cavlc": Recipe(arguments=_x264("cabac=0")),
+    "lossless": Recipe(arguments=_x264("qp=0")),
+    "slices": Recipe(arguments=_x264("slices=3")),
+    "odd_size": Recipe(arguments=_x264(size=(174, 130))),
+    "gray": Recipe(arguments=_x264(pix_fmt="gray")),
+    "yuv422": Recipe(arguments=_x264(pix_fmt="yuv422p")),
+    "yuv444": Recipe(arguments=_x264(pix_fmt="yuv444p")),
+    "ten_bit": Recipe(arguments=_x264(pix_fmt="yuv420p10le")),
+    "mbaff": Recipe(arguments=_x264("tff=1")),
+    "progressive_as_fields": Recipe(arguments=_x264("fake-interlaced=1")),
+    "full_range": Recipe(arguments=_x264("range=pc:colormatrix=bt709", pix_fmt="yuvj420p")),
+    "variable_rate": Recipe(arguments=_x264(timestamps=_VFR, time_base=Fraction(1, 90))),
+    "ntsc": Recipe(arguments=_x264(rate=Fraction(30000, 1001))),
+    "late_start": Recipe(arguments=_x264(timestamps=[300 + 3 * i for i in range(24)], time_base=Fraction(1, 90))),
+    "rotated": Recipe(rotation=90, arguments=_x264(size=(176, 112))),
+    "edit_list": Recipe(edit_start=7 * 512, arguments=_x264("bframes=0:keyint=8")),
+    "with_audio": Recipe(arguments=_x264(audio=True)),
+    "fragmented": Recipe(arguments=_x264(container_options={"movflags": "frag_keyframe+empty_moov"})),
+    "matroska": Recipe(".mkv", arguments=_x264()),
+    "transport": Recipe(".ts", arguments=_x264(frames=40)),
+    "avi": Recipe(".avi", arguments=_x264()),
+    "flv": Recipe(".flv", arguments=_x264()),
+    "raw": Recipe(".h264", arguments=_x264()),
+    "mpeg4": Recipe(arguments={"codec": "mpeg4", "options": {"bf": "2", "g": "12"}}),
+    "hevc": Recipe(arguments={"codec": "libx265", "options": {"preset": "ultrafast", "x265-params": _X265}}),
+    "vp9": Recipe(
+        ".webm", arguments={"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8", "g": "12"}}
+    ),
+    "av1": Recipe(".mkv", arguments={"codec": "libsvtav1", "frames": 16, "options": _SVT}),
+    "one_frame": Recipe(arguments=_x264(frames=1)),
+    "long": Recipe(arguments=_x264("keyint=50", frames=240, size=(96, 80))),
+}
+
+#: The clips whose bits the parser reads.
+H264_CLIPS = [name for name in CLIPS if name not in {"mpeg4", "hevc", "vp9", "av1"}]
