@@ -1,0 +1,300 @@
+//! The arithmetic decoder that H.264 (9.3) and HEVC (9.3.4.3) share, counting exactly the bits that it consumes.
+//!
+//! A bin's cost is what renormalisation shifts in, a bypass bin's one bit: `tell` tells their sum plus the 9 bits
+//! of start-up, that is, how far the specification's decoder has read.
+
+use crate::error::{Error, Result};
+
+/// Table 9-44 of H.264 (9-46 of HEVC): `rangeTabLPS[pStateIdx][qCodIRangeIdx]`.
+#[rustfmt::skip]
+const RANGE_TAB_LPS: [[u8; 4]; 64] = [
+    [128, 176, 208, 240], [128, 167, 197, 227], [128, 158, 187, 216], [123, 150, 178, 205],
+    [116, 142, 169, 195], [111, 135, 160, 185], [105, 128, 152, 175], [100, 122, 144, 166],
+    [95, 116, 137, 158], [90, 110, 130, 150], [85, 104, 123, 142], [81, 99, 117, 135],
+    [77, 94, 111, 128], [73, 89, 105, 122], [69, 85, 100, 116], [66, 80, 95, 110],
+    [62, 76, 90, 104], [59, 72, 86, 99], [56, 69, 81, 94], [53, 65, 77, 89],
+    [51, 62, 73, 85], [48, 59, 69, 80], [46, 56, 66, 76], [43, 53, 63, 72],
+    [41, 50, 59, 69], [39, 48, 56, 65], [37, 45, 54, 62], [35, 43, 51, 59],
+    [33, 41, 48, 56], [32, 39, 46, 53], [30, 37, 43, 50], [29, 35, 41, 48],
+    [27, 33, 39, 45], [26, 31, 37, 43], [24, 30, 35, 41], [23, 28, 33, 39],
+    [22, 27, 32, 37], [21, 26, 30, 35], [20, 24, 29, 33], [19, 23, 27, 31],
+    [18, 22, 26, 30], [17, 21, 25, 28], [16, 20, 23, 27], [15, 19, 22, 25],
+    [14, 18, 21, 24], [14, 17, 20, 23], [13, 16, 19, 22], [12, 15, 18, 21],
+    [12, 14, 17, 20], [11, 14, 16, 19], [11, 13, 15, 18], [10, 12, 15, 17],
+    [10, 12, 14, 16], [9, 11, 13, 15], [9, 11, 12, 14], [8, 10, 12, 14],
+    [8, 9, 11, 13], [7, 9, 11, 12], [7, 9, 10, 12], [7, 8, 10, 11],
+    [6, 8, 9, 11], [6, 7, 9, 10], [6, 7, 8, 9], [2, 2, 2, 2],
+];
+
+/// Table 9-45 of H.264 (9-47 of HEVC).
+#[rustfmt::skip]
+const TRANS_IDX_LPS: [u8; 64] = [
+    0, 0, 1, 2, 2, 4, 4, 5, 6, 7, 8, 9, 9, 11, 11, 12,
+    13, 13, 15, 15, 16, 16, 18, 18, 19, 19, 21, 21, 22, 22, 23, 24,
+    24, 25, 26, 26, 27, 27, 28, 29, 29, 30, 30, 30, 31, 32, 32, 33,
+    33, 33, 34, 34, 35, 35, 35, 36, 36, 36, 37, 37, 37, 38, 38, 63,
+];
+
+/// A context variable: `pStateIdx << 1 | valMPS`.
+pub type Context = u8;
+
+/// `RANGE_TAB_LPS` indexed by context, so that the MPS need not be shifted out.
+static RANGE_LPS: [[u8; 4]; 128] = {
+    let mut table = [[0; 4]; 128];
+    let mut i = 0;
+    while i < 128 {
+        table[i] = RANGE_TAB_LPS[i >> 1];
+        i += 1;
+    }
+    table
+};
+
+/// Next context after the most (`[0]`) and the least (`[1]`) probable symbol.
+static NEXT: [[Context; 128]; 2] = {
+    let mut table = [[0; 128]; 2];
+    let mut i = 0;
+    while i < 128 {
+        let (state, mps) = (i as u8 >> 1, i as u8 & 1);
+        let up = if state < 62 { state + 1 } else { state };
+        table[0][i] = up << 1 | mps;
+        let flipped = if state == 0 { 1 - mps } else { mps };
+        table[1][i] = TRANS_IDX_LPS[state as usize] << 1 | flipped;
+        i += 1;
+    }
+    table
+};
+
+/// `pStateIdx` and `valMPS` from `preCtxState` (9-5 of H.264, 9-6 of HEVC), which is clipped to 1..=126.
+pub fn context_from_pre_ctx_state(pre_ctx_state: i32) -> Context {
+    let pre = pre_ctx_state.clamp(1, 126) as u8;
+    if pre <= 63 { (63 - pre) << 1 } else { (pre - 64) << 1 | 1 }
+}
+
+/// Bits that `offset` keeps in hand below the 9 of the specification's register; a bin takes at most 8.
+const LOW_WATER: u32 = 16;
+
+/// The decoding engine. `offset` is `codIOffset` with `bits` more bits of the stream behind it.
+#[derive(Debug, Clone)]
+pub struct Cabac<'a> {
+    bytes: &'a [u8],
+    next: usize,
+    offset: u64,
+    range: u32,
+    bits: u32,
+}
+
+impl<'a> Cabac<'a> {
+    /// Starts at a byte of `bytes` (9.3.1.2); reading past the end gives zeros, which `check` catches.
+    pub fn new(bytes: &'a [u8], start: usize) -> Result<Self> {
+        let mut engine = Self { bytes, next: start, offset: 0, range: 510, bits: 0 };
+        let first = u64::from(engine.load()) << 32;
+        engine.offset = first | u64::from(engine.load());
+        engine.next -= 1;
+        engine.offset >>= 8;
+        engine.bits = 47;
+        if engine.offset >> 47 >= 510 {
+            return Err(Error::corrupt("arithmetic decoder starts out of range", start * 8));
+        }
+        Ok(engine)
+    }
+
+    #[inline(always)]
+    fn load(&mut self) -> u32 {
+        let at = self.next;
+        self.next += 4;
+        match self.bytes.get(at..at + 4) {
+            Some(b) => u32::from_be_bytes([b[0], b[1], b[2], b[3]]),
+            None => load_at_end(self.bytes, at),
+        }
+    }
+
+    #[inline(always)]
+    fn refill(&mut self) {
+        if self.bits < LOW_WATER {
+            self.offset = self.offset << 32 | u64::from(self.load());
+            self.bits += 32;
+        }
+    }
+
+    /// Position of the next bit that the specification's decoder would read, from the start of `bytes`.
+    #[inline(always)]
+    pub fn tell(&self) -> usize {
+        self.next * 8 - self.bits as usize
+    }
+
+    /// `codIRange`, 256 to 510 between bins.
+    #[inline(always)]
+    pub fn range(&self) -> u32 {
+        self.range
+    }
+
+    /// `DecodeDecision` (9.3.3.2.1).
+    #[inline(always)]
+    pub fn decision(&mut self, context: &mut Context) -> bool {
+        let state = usize::from(*context & 127);
+        let lps = u32::from(RANGE_LPS[state][(self.range >> 6) as usize & 3]);
+        let mps = self.range - lps;
+        let scaled = u64::from(mps) << self.bits;
+        let is_lps = self.offset >= scaled;
+        let range = if is_lps { lps } else { mps };
+        self.offset -= if is_lps { scaled } else { 0 };
+        *context = NEXT[usize::from(is_lps)][state];
+        let shift = range.leading_zeros() - 23;
+        self.range = range << shift;
+        self.bits -= shift;
+        self.refill();
+        (state & 1 == 1) ^ is_lps
+    }
+
+    /// `DecodeBypass` (9.3.3.2.3).
+    #[inline(always)]
+    pub fn bypass(&mut self) -> bool {
+        self.bits -= 1;
+        let scaled = u64::from(self.range) << self.bits;
+        let one = self.offset >= scaled;
+        self.offset -= if one { scaled } else { 0 };
+        self.refill();
+        one
+    }
+
+    /// `n` bypass bins (0 to 32) as a number, first bin most significant.
+    #[inline(always)]
+    pub fn bypass_bits(&mut self, n: u32) -> u32 {
+        (0..n).fold(0, |value, _| value << 1 | u32::from(self.bypass()))
+    }
+
+    /// `DecodeTerminate` (9.3.3.2.2.3). After a 1 the engine is done: `tell() - 1` is the last bit it used.
+    #[inline(always)]
+    pub fn terminate(&mut self) -> bool {
+        self.range -= 2;
+        let scaled = u64::from(self.range) << self.bits;
+        if self.offset >= scaled {
+            return true;
+        }
+        let shift = self.range.leading_zeros() - 23;
+        self.range <<= shift;
+        self.bits -= shift;
+        self.refill();
+        false
+    }
+
+    /// Fails once the engine has read past `end`, a bit position in `bytes`.
+    #[inline]
+    pub fn check(&self, end: usize) -> Result<()> {
+        if self.tell() > end {
+            return Err(Error::corrupt("arithmetic-coded data runs past its end", end));
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn load_at_end(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0u8; 4];
+    let rest = bytes.get(at..).unwrap_or(&[]);
+    word[..rest.len()].copy_from_slice(rest);
+    u32::from_be_bytes(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The decoder exactly as the specification writes it, one bit at a time.
+    struct Reference<'a> {
+        bytes: &'a [u8],
+        pos: usize,
+        range: u32,
+        offset: u32,
+    }
+
+    impl Reference<'_> {
+        fn new(bytes: &[u8]) -> Reference<'_> {
+            let mut r = Reference { bytes, pos: 0, range: 510, offset: 0 };
+            for _ in 0..9 {
+                r.offset = r.offset << 1 | r.bit();
+            }
+            r
+        }
+
+        fn bit(&mut self) -> u32 {
+            let byte = self.bytes.get(self.pos / 8).copied().unwrap_or(0);
+            let bit = byte >> (7 - self.pos % 8) & 1;
+            self.pos += 1;
+            u32::from(bit)
+        }
+
+        fn decision(&mut self, state: &mut u8, mps: &mut bool) -> bool {
+            let lps = u32::from(RANGE_TAB_LPS[usize::from(*state)][(self.range >> 6 & 3) as usize]);
+            self.range -= lps;
+            let bin = if self.offset >= self.range {
+                self.offset -= self.range;
+                self.range = lps;
+                let bin = !*mps;
+                if *state == 0 {
+                    *mps = !*mps;
+                }
+                *state = TRANS_IDX_LPS[usize::from(*state)];
+                bin
+            } else {
+                *state = if *state < 62 { *state + 1 } else { *state };
+                *mps
+            };
+            while self.range < 256 {
+                self.range <<= 1;
+                self.offset = self.offset << 1 | self.bit();
+            }
+            bin
+        }
+
+        fn bypass(&mut self) -> bool {
+            self.offset = self.offset << 1 | self.bit();
+            let one = self.offset >= self.range;
+            if one {
+                self.offset -= self.range;
+            }
+            one
+        }
+    }
+
+    #[test]
+    fn every_bin_and_position_equals_the_specification() {
+        let mut seed = 1u32;
+        let mut random = move || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            seed >> 16
+        };
+        for _ in 0..50 {
+            let mut bytes: Vec<u8> = (0..200).map(|_| random() as u8).collect();
+            bytes[0] &= 0x7f;
+            let mut reference = Reference::new(&bytes);
+            let mut engine = Cabac::new(&bytes, 0).unwrap();
+            let mut states = [(0u8, false); 8];
+            let mut contexts = [0u8; 8];
+            for _ in 0..1200 {
+                assert_eq!(engine.tell(), reference.pos);
+                assert_eq!(engine.range(), reference.range);
+                match random() % 10 {
+                    9 => assert_eq!(engine.bypass(), reference.bypass()),
+                    n => {
+                        let i = n as usize % 8;
+                        let (state, mps) = &mut states[i];
+                        assert_eq!(engine.decision(&mut contexts[i]), reference.decision(state, mps));
+                        assert_eq!(contexts[i], *state << 1 | u8::from(*mps));
+                    }
+                }
+                if reference.pos > 1500 {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reading_past_the_end_is_noticed() {
+        let mut engine = Cabac::new(&[0x12, 0x34], 0).unwrap();
+        assert!(engine.check(16).is_ok());
+        (0..9).for_each(|_| drop(engine.bypass()));
+        assert!(engine.check(16).is_err());
+    }
+}

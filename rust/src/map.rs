@@ -1,0 +1,155 @@
+//! Per-block accumulators of one picture: bits by unit and kind of syntax, and their spread over 4x4 cells.
+
+/// The classes of syntax that a unit's bits are told apart by; they add up to its bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// Block types, prediction modes, coded block patterns, flags.
+    Mode = 0,
+    /// Reference indices and motion vector differences.
+    Motion = 1,
+    Luma = 2,
+    Chroma = 3,
+}
+
+/// What a unit is; the highest kind among its blocks where they differ (HEVC, VP9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Skip = 0,
+    Inter = 1,
+    Intra = 2,
+    /// PCM, or coded without loss.
+    Raw = 3,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureType {
+    I,
+    P,
+    B,
+}
+
+impl PictureType {
+    pub fn letter(self) -> char {
+        match self {
+            Self::I => 'I',
+            Self::P => 'P',
+            Self::B => 'B',
+        }
+    }
+
+    /// The more general of two: a picture of I and P slices is a P picture.
+    pub fn or(self, other: Self) -> Self {
+        if other as u8 > self as u8 { other } else { self }
+    }
+}
+
+/// The displayed rectangle within the coded picture, in luma samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Crop {
+    pub left: u32,
+    pub top: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// One frame's costs. `syntax`, `information`, `qp` and `kind` are `rows * cols`, row by row.
+#[derive(Debug, Clone)]
+pub struct FrameMap {
+    pub picture_type: PictureType,
+    pub unit: u32,
+    pub coded_width: u32,
+    pub coded_height: u32,
+    pub crop: Crop,
+    pub rows: usize,
+    pub cols: usize,
+    pub syntax: [Vec<u32>; 4],
+    pub information: Vec<f32>,
+    pub qp: Vec<i8>,
+    pub kind: Vec<u8>,
+    pub cells: CellGrid,
+    /// Bits of the packets that no block spent, each counted where it was met.
+    pub overhead_bits: u64,
+    /// 8 times the bytes of the frame's packets.
+    pub packet_bits: u64,
+}
+
+impl FrameMap {
+    pub fn new(unit: u32, coded_width: u32, coded_height: u32, crop: Crop) -> Self {
+        let rows = coded_height.div_ceil(unit) as usize;
+        let cols = coded_width.div_ceil(unit) as usize;
+        let n = rows * cols;
+        Self {
+            picture_type: PictureType::I,
+            unit,
+            coded_width,
+            coded_height,
+            crop,
+            rows,
+            cols,
+            syntax: std::array::from_fn(|_| vec![0; n]),
+            information: vec![0.0; n],
+            qp: vec![0; n],
+            kind: vec![0; n],
+            cells: CellGrid::new(coded_width, coded_height),
+            overhead_bits: 0,
+            packet_bits: 0,
+        }
+    }
+
+    /// Bits of each unit: the sum of its classes of syntax.
+    pub fn bits(&self) -> Vec<u32> {
+        let [mode, motion, luma, chroma] = &self.syntax;
+        (0..mode.len()).map(|i| mode[i] + motion[i] + luma[i] + chroma[i]).collect()
+    }
+
+    /// `bits.sum() + overhead_bits == packet_bits`: every bit of the packets was met exactly once.
+    pub fn accounts_for_every_bit(&self) -> bool {
+        let blocks: u64 = self.bits().iter().map(|&b| u64::from(b)).sum();
+        blocks + self.overhead_bits == self.packet_bits
+    }
+}
+
+/// Bits spread over cells of 4x4 luma samples.
+#[derive(Debug, Clone)]
+pub struct CellGrid {
+    pub rows: usize,
+    pub cols: usize,
+    pub bits: Vec<f32>,
+}
+
+impl CellGrid {
+    fn new(width: u32, height: u32) -> Self {
+        let rows = height.div_ceil(4) as usize;
+        let cols = width.div_ceil(4) as usize;
+        Self { rows, cols, bits: vec![0.0; rows * cols] }
+    }
+
+    /// Spreads `bits` evenly over a rectangle of cells; what lies outside the picture is left out of the share.
+    #[inline]
+    pub fn spread(&mut self, row: usize, col: usize, height: usize, width: usize, bits: u32) {
+        let bottom = (row + height).min(self.rows);
+        let right = (col + width).min(self.cols);
+        if bits == 0 || bottom <= row || right <= col {
+            return;
+        }
+        let share = bits as f32 / ((bottom - row) * (right - col)) as f32;
+        for line in self.bits[row * self.cols..bottom * self.cols].chunks_exact_mut(self.cols) {
+            line[col..right].iter_mut().for_each(|cell| *cell += share);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreading_keeps_the_sum_at_the_picture_edge() {
+        let mut grid = CellGrid::new(20, 12);
+        grid.spread(0, 0, 4, 4, 7);
+        grid.spread(2, 4, 4, 4, 9);
+        grid.spread(9, 9, 4, 4, 5);
+        assert_eq!((grid.rows, grid.cols), (3, 5));
+        assert!((grid.bits.iter().sum::<f32>() - 16.0).abs() < 1e-5);
+    }
+}
