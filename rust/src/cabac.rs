@@ -294,7 +294,7 @@ mod tests {
     fn reading_past_the_end_is_noticed() {
         let mut engine = Cabac::new(&[0x12, 0x34], 0).unwrap();
         assert!(engine.check(16).is_ok());
-        (0..9).for_each(|_| drop(engine.bypass()));
+        (0..9).for_each(|_| _ = engine.bypass());
         assert!(engine.check(16).is_err());
     }
 }

@@ -5,5 +5,9 @@
 pub mod bits;
 pub mod cabac;
 pub mod error;
+pub mod h264;
 pub mod map;
+pub mod nal;
 pub mod packet;
+#[cfg(feature = "extension-module")]
+mod python;
