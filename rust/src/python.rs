@@ -97,100 +97,55 @@ impl PacketHeaders {
     }
 }
 
-#[pyclass(frozen, module = "mediaref._native")]
+/// The arrays are made once, from the parser's own buffers, and shared with whoever asks for them.
+#[pyclass(frozen, get_all, module = "mediaref._native")]
 struct FrameCosts {
-    map: FrameMap,
+    picture_type: String,
+    unit: u32,
+    coded_width: u32,
+    coded_height: u32,
+    crop: (u32, u32, u32, u32),
+    packet_bits: u64,
+    overhead_bits: u64,
+    bits: Py<PyArray2<u32>>,
+    mode: Py<PyArray2<u32>>,
+    motion: Py<PyArray2<u32>>,
+    luma: Py<PyArray2<u32>>,
+    chroma: Py<PyArray2<u32>>,
+    information: Py<PyArray2<f32>>,
+    qp: Py<PyArray2<i8>>,
+    kind: Py<PyArray2<u8>>,
+    cells: Py<PyArray2<f32>>,
 }
 
 impl FrameCosts {
-    fn grid<'py, T: numpy::Element>(&self, py: Python<'py>, values: Vec<T>) -> PyResult<Bound<'py, PyArray2<T>>> {
-        values.into_pyarray(py).reshape([self.map.rows, self.map.cols])
+    fn new(py: Python<'_>, map: FrameMap) -> PyResult<Self> {
+        let shape = [map.rows, map.cols];
+        let bits = map.bits();
+        let [mode, motion, luma, chroma] = map.syntax;
+        Ok(Self {
+            picture_type: map.picture_type.letter().to_string(),
+            unit: map.unit,
+            coded_width: map.coded_width,
+            coded_height: map.coded_height,
+            crop: (map.crop.left, map.crop.top, map.crop.width, map.crop.height),
+            packet_bits: map.packet_bits,
+            overhead_bits: map.overhead_bits,
+            bits: grid(py, bits, shape)?,
+            mode: grid(py, mode, shape)?,
+            motion: grid(py, motion, shape)?,
+            luma: grid(py, luma, shape)?,
+            chroma: grid(py, chroma, shape)?,
+            information: grid(py, map.information, shape)?,
+            qp: grid(py, map.qp, shape)?,
+            kind: grid(py, map.kind, shape)?,
+            cells: grid(py, map.cells.bits, [map.cells.rows, map.cells.cols])?,
+        })
     }
 }
 
-#[pymethods]
-impl FrameCosts {
-    #[getter]
-    fn picture_type(&self) -> String {
-        self.map.picture_type.letter().to_string()
-    }
-
-    #[getter]
-    fn unit(&self) -> u32 {
-        self.map.unit
-    }
-
-    #[getter]
-    fn coded_width(&self) -> u32 {
-        self.map.coded_width
-    }
-
-    #[getter]
-    fn coded_height(&self) -> u32 {
-        self.map.coded_height
-    }
-
-    #[getter]
-    fn crop(&self) -> (u32, u32, u32, u32) {
-        let crop = self.map.crop;
-        (crop.left, crop.top, crop.width, crop.height)
-    }
-
-    #[getter]
-    fn packet_bits(&self) -> u64 {
-        self.map.packet_bits
-    }
-
-    #[getter]
-    fn overhead_bits(&self) -> u64 {
-        self.map.overhead_bits
-    }
-
-    #[getter]
-    fn bits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u32>>> {
-        self.grid(py, self.map.bits())
-    }
-
-    #[getter]
-    fn mode<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u32>>> {
-        self.grid(py, self.map.syntax[0].clone())
-    }
-
-    #[getter]
-    fn motion<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u32>>> {
-        self.grid(py, self.map.syntax[1].clone())
-    }
-
-    #[getter]
-    fn luma<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u32>>> {
-        self.grid(py, self.map.syntax[2].clone())
-    }
-
-    #[getter]
-    fn chroma<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u32>>> {
-        self.grid(py, self.map.syntax[3].clone())
-    }
-
-    #[getter]
-    fn information<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        self.grid(py, self.map.information.clone())
-    }
-
-    #[getter]
-    fn qp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i8>>> {
-        self.grid(py, self.map.qp.clone())
-    }
-
-    #[getter]
-    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<u8>>> {
-        self.grid(py, self.map.kind.clone())
-    }
-
-    #[getter]
-    fn cells<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let cells = &self.map.cells;
-        cells.bits.clone().into_pyarray(py).reshape([cells.rows, cells.cols])
-    }
+fn grid<T: numpy::Element>(py: Python<'_>, values: Vec<T>, shape: [usize; 2]) -> PyResult<Py<PyArray2<T>>> {
+    Ok(values.into_pyarray(py).reshape(shape)?.unbind())
 }
 
 #[pyclass(frozen, module = "mediaref._native")]
@@ -282,7 +237,7 @@ impl StreamParser {
         results
             .into_iter()
             .map(|result| match result {
-                Ok(map) => Ok(Py::new(py, FrameCosts { map })?.into_any()),
+                Ok(map) => Ok(Py::new(py, FrameCosts::new(py, map)?)?.into_any()),
                 Err(error) => Ok(Py::new(py, ParseError { error })?.into_any()),
             })
             .collect()

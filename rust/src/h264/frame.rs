@@ -19,25 +19,19 @@ const X264_BUILD_WITH_444_FIXED: u32 = 151;
 
 /// The costs of one frame. `sets` are those in force before it, `packets` its one packet, or one for each field.
 pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]]) -> Result<FrameMap> {
-    let mut frame = Frame {
-        sets: Cow::Borrowed(sets),
-        map: None,
-        stores: Default::default(),
-        previous: None,
-        slices: 0,
-        overhead: 0,
-        rbsp: Rbsp::default(),
-    };
-    let mut before = 0;
-    for packet in packets {
-        frame.packet(packet).map_err(|error| error.moved_by(before))?;
-        before += packet.len() * 8;
+    let old_x264 = sets.x264_build.is_some_and(|build| build < X264_BUILD_WITH_444_FIXED);
+    let mut frame = Frame::new(sets, old_x264);
+    let result = frame.parse(packets);
+    if result.is_err() && frame.depends_on_x264_build() {
+        // Cut files have lost the message that names the build; what adds up to the last bit tells it as well.
+        return Frame::new(sets, true).parse(packets).or(result);
     }
-    frame.finish(before as u64)
+    result
 }
 
 struct Frame<'a> {
     sets: Cow<'a, ParameterSets>,
+    old_x264: bool,
     map: Option<FrameMap>,
     /// One for each colour plane; only the first is used unless the planes are coded apart.
     stores: [MbStore; 3],
@@ -47,7 +41,38 @@ struct Frame<'a> {
     rbsp: Rbsp,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    fn new(sets: &'a ParameterSets, old_x264: bool) -> Self {
+        Self {
+            sets: Cow::Borrowed(sets),
+            old_x264,
+            map: None,
+            stores: Default::default(),
+            previous: None,
+            slices: 0,
+            overhead: 0,
+            rbsp: Rbsp::default(),
+        }
+    }
+
+    fn parse(&mut self, packets: &[&[u8]]) -> Result<FrameMap> {
+        let mut before = 0;
+        for packet in packets {
+            self.packet(packet).map_err(|error| error.moved_by(before))?;
+            before += packet.len() * 8;
+        }
+        self.finish(before as u64)
+    }
+
+    /// Whether the coding of 8x8 blocks is in doubt: 4:4:4 of an encoder that nothing names.
+    fn depends_on_x264_build(&self) -> bool {
+        self.sets.x264_build.is_none()
+            && self.previous.as_ref().is_some_and(|header| {
+                header.sps.chroma_array_type() == 3
+                    && header.pps.entropy_coding_mode_flag
+                    && header.pps.transform_8x8_mode_flag
+            })
+    }
     fn packet(&mut self, packet: &[u8]) -> Result<()> {
         let units = self.sets.framing.split(packet)?;
         // Start codes, lengths and zeros between units.
@@ -98,10 +123,9 @@ impl Frame<'_> {
             FrameMap::new(16, sps.pic_width_in_mbs * 16, sps.pic_height_in_mbs() * 16, sps.crop)
         });
         map.picture_type = map.picture_type.or(header.slice_type.picture_type());
-        let old_x264 = self.sets.x264_build.is_some_and(|build| build < X264_BUILD_WITH_444_FIXED);
         let store = &mut self.stores[usize::from(header.colour_plane_id)];
-        self.overhead += slice_data(&header, rbsp, self.slices, old_x264, store, map)? as u64;
-        self.previous = Some(header);
+        let header = self.previous.insert(header);
+        self.overhead += slice_data(header, rbsp, self.slices, self.old_x264, store, map)? as u64;
         Ok(())
     }
 
@@ -135,9 +159,9 @@ impl Frame<'_> {
         Ok(())
     }
 
-    fn finish(self, packet_bits: u64) -> Result<FrameMap> {
+    fn finish(&mut self, packet_bits: u64) -> Result<FrameMap> {
         self.check_coverage()?;
-        let mut map = self.map.ok_or_else(|| Error::corrupt("the packet holds no slice", 0))?;
+        let mut map = self.map.take().ok_or_else(|| Error::corrupt("the packet holds no slice", 0))?;
         map.overhead_bits = self.overhead;
         map.packet_bits = packet_bits;
         if !map.accounts_for_every_bit() {
