@@ -3,6 +3,8 @@
 //! A bin's cost is what renormalisation shifts in, a bypass bin's one bit: `tell` tells their sum plus the 9 bits
 //! of start-up, that is, how far the specification's decoder has read.
 
+use std::sync::LazyLock;
+
 use crate::error::{Error, Result};
 
 /// Table 9-44 of H.264 (9-46 of HEVC): `rangeTabLPS[pStateIdx][qCodIRangeIdx]`.
@@ -70,6 +72,9 @@ pub fn context_from_pre_ctx_state(pre_ctx_state: i32) -> Context {
     if pre <= 63 { (63 - pre) << 1 } else { (pre - 64) << 1 | 1 }
 }
 
+/// `-log2(range / 512)` of ranges from 256 to 511.
+static UNSPENT: LazyLock<[f32; 256]> = LazyLock::new(|| std::array::from_fn(|i| 1.0 - (1.0 + i as f32 / 256.0).log2()));
+
 /// Bits that `offset` keeps in hand below the 9 of the specification's register; a bin takes at most 8.
 const LOW_WATER: u32 = 16;
 
@@ -122,10 +127,10 @@ impl<'a> Cabac<'a> {
         self.next * 8 - self.bits as usize
     }
 
-    /// `codIRange`, 256 to 510 between bins.
-    #[inline(always)]
-    pub fn range(&self) -> u32 {
-        self.range
+    /// `-log2(codIRange / 512)`, in bits: grows by what a bin costs beyond the whole bits that it consumes.
+    #[inline]
+    pub fn unspent(&self) -> f32 {
+        UNSPENT[(self.range & 255) as usize]
     }
 
     /// `DecodeDecision` (9.3.3.2.1).
@@ -273,7 +278,8 @@ mod tests {
             let mut contexts = [0u8; 8];
             for _ in 0..1200 {
                 assert_eq!(engine.tell(), reference.pos);
-                assert_eq!(engine.range(), reference.range);
+                assert_eq!(engine.range, reference.range);
+                assert!((engine.unspent() + (reference.range as f32 / 512.0).log2()).abs() < 1e-6);
                 match random() % 10 {
                     9 => assert_eq!(engine.bypass(), reference.bypass()),
                     n => {

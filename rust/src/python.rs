@@ -246,18 +246,20 @@ impl StreamParser {
 
 impl StreamParser {
     fn parse_frames(&self, frames: &[FrameRequest], threads: usize) -> PyResult<Vec<Result<FrameMap, Error>>> {
-        let parse = |(handle, packets): &FrameRequest| {
+        let parse = |scratch: &mut h264::Scratch, (handle, packets): &FrameRequest| {
             let packets: Vec<&[u8]> = packets.iter().map(|packet| packet.as_ref()).collect();
-            h264::frame_map(&self.parameter_sets[*handle], &packets)
+            h264::frame_map(&self.parameter_sets[*handle], &packets, scratch)
         };
         if threads <= 1 || frames.len() < 2 {
-            return Ok(frames.iter().map(parse).collect());
+            let mut scratch = h264::Scratch::default();
+            return Ok(frames.iter().map(|frame| parse(&mut scratch, frame)).collect());
         }
         // A pool of its own for each call: no thread outlives it, and a forked child inherits none.
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.min(frames.len()))
             .build()
             .map_err(|error| PyValueError::new_err(format!("cannot start {threads} threads: {error}")))?;
-        Ok(pool.install(|| frames.par_iter().with_max_len(FRAMES_PER_TASK).map(parse).collect()))
+        let frames = frames.par_iter().with_max_len(FRAMES_PER_TASK);
+        Ok(pool.install(|| frames.map_init(h264::Scratch::default, parse).collect()))
     }
 }

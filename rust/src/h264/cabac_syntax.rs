@@ -44,6 +44,9 @@ const LAST_8X8: [u8; 63] = [
     4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 8, 8, 8,
 ];
 
+/// Keeps context indices within their table without a branch; none is above it.
+const CONTEXT_MASK: usize = 1023;
+
 /// Largest prefix of Exp-Golomb suffixes: values of more bits than any conforming stream has.
 const MAX_SUFFIX_BITS: u32 = 24;
 
@@ -75,7 +78,7 @@ impl<'a> CabacSyntax<'a> {
 
     #[inline(always)]
     fn decision(&mut self, ctx_idx: usize) -> bool {
-        self.engine.decision(&mut self.contexts[ctx_idx])
+        self.engine.decision(&mut self.contexts[ctx_idx & CONTEXT_MASK])
     }
 
     #[inline(always)]
@@ -109,92 +112,68 @@ impl<'a> CabacSyntax<'a> {
         MbType::intra(self.intra_mb_type(ctx_idx + 1, false))
     }
 
-    /// A suffix of UEGk binarisation (9.3.2.3), in bypass.
-    fn exp_golomb_suffix(&mut self, mut k: u32) -> Result<u32> {
-        let mut value = 0;
-        while self.engine.bypass() {
-            value += 1 << k;
-            k += 1;
-            if k > MAX_SUFFIX_BITS {
-                return Err(self.corrupt("escape code without an end"));
-            }
-        }
-        Ok(value + self.engine.bypass_bits(k))
-    }
-
-    /// Significance map of up to 15 flags (7.3.5.3.3); tells how many coefficients there are.
-    fn significance_4x4(&mut self, category: usize, max_coefficients: u32) -> u32 {
-        let last_index = max_coefficients as usize - 1;
+    /// Coefficients of a block whose `coded_block_flag` is 1: significance map, then levels (7.3.5.3.3).
+    #[inline(always)]
+    fn coefficients(&mut self, category: usize, increments: impl Iterator<Item = (usize, usize)>) -> Result<()> {
         let significant = SIGNIFICANT_COEFF_FLAG[self.field][category];
         let last = LAST_SIGNIFICANT_COEFF_FLAG[self.field][category];
-        // Chroma DC of 4:2:2 has 8 coefficients and 4:2:0's contexts: numDecod / NumC8x8, at most 2 (9.3.3.1.3).
-        let num_c8x8 = max_coefficients as usize / 4;
-        let is_chroma_dc = category == CAT_CHROMA_DC;
+        // A copy that the compiler keeps in registers.
         let mut engine = self.engine.clone();
         let mut count = 0;
         let mut ended = false;
-        for i in 0..last_index.min(15) {
-            let inc = if is_chroma_dc { (i / num_c8x8.max(1)).min(2) } else { i };
-            if engine.decision(&mut self.contexts[significant + inc]) {
+        for (significant_inc, last_inc) in increments {
+            if engine.decision(&mut self.contexts[(significant + significant_inc) & CONTEXT_MASK]) {
                 count += 1;
-                if engine.decision(&mut self.contexts[last + inc]) {
+                if engine.decision(&mut self.contexts[(last + last_inc) & CONTEXT_MASK]) {
                     ended = true;
                     break;
                 }
             }
         }
-        self.engine = engine;
-        count + u32::from(!ended)
-    }
-
-    fn significance_8x8(&mut self, category: usize) -> u32 {
-        let significant = SIGNIFICANT_COEFF_FLAG[self.field][category];
-        let last = LAST_SIGNIFICANT_COEFF_FLAG[self.field][category];
-        let increments = SIGNIFICANT_8X8[self.field].iter().zip(&LAST_8X8);
-        let mut engine = self.engine.clone();
-        let mut count = 0;
-        let mut ended = false;
-        for (&significant_inc, &last_inc) in increments {
-            if engine.decision(&mut self.contexts[significant + usize::from(significant_inc)]) {
-                count += 1;
-                if engine.decision(&mut self.contexts[last + usize::from(last_inc)]) {
-                    ended = true;
-                    break;
-                }
-            }
-        }
-        self.engine = engine;
-        count + u32::from(!ended)
-    }
-
-    /// `coeff_abs_level_minus1` and `coeff_sign_flag` of `count` coefficients (9.3.3.1.3).
-    fn levels(&mut self, category: usize, count: u32) -> Result<()> {
-        let base = COEFF_ABS_LEVEL_MINUS1[category];
-        let most_greater = if category == CAT_CHROMA_DC { 3 } else { 4 };
-        let (mut equal_1, mut greater_1) = (0, 0);
-        let mut engine = self.engine.clone();
-        for _ in 0..count {
-            let first = if greater_1 > 0 { 0 } else { 4.min(1 + equal_1) };
-            if !engine.decision(&mut self.contexts[base + first]) {
-                equal_1 += 1;
-            } else {
-                let context = &mut self.contexts[base + 5 + most_greater.min(greater_1)];
-                let mut prefix = 1;
-                while prefix < 14 && engine.decision(context) {
-                    prefix += 1;
-                }
-                greater_1 += 1;
-                if prefix == 14 {
-                    self.engine = engine;
-                    self.exp_golomb_suffix(0)?;
-                    engine = self.engine.clone();
-                }
-            }
-            engine.bypass();
-        }
-        self.engine = engine;
+        // The last coefficient is significant if no other one was said to be the last.
+        count += u32::from(!ended);
+        self.engine = levels(engine, &mut self.contexts, category, count)?;
         Ok(())
     }
+}
+
+/// `coeff_abs_level_minus1` and `coeff_sign_flag` of `count` coefficients (9.3.3.1.3).
+#[inline(always)]
+fn levels<'a>(mut engine: Cabac<'a>, contexts: &mut [Context; 1024], category: usize, count: u32) -> Result<Cabac<'a>> {
+    let base = COEFF_ABS_LEVEL_MINUS1[category];
+    let most_greater = if category == CAT_CHROMA_DC { 3 } else { 4 };
+    let (mut equal_1, mut greater_1) = (0, 0);
+    for _ in 0..count {
+        let first = if greater_1 > 0 { 0 } else { 4.min(1 + equal_1) };
+        if !engine.decision(&mut contexts[(base + first) & CONTEXT_MASK]) {
+            equal_1 += 1;
+        } else {
+            let context = &mut contexts[(base + 5 + most_greater.min(greater_1)) & CONTEXT_MASK];
+            let mut prefix = 1;
+            while prefix < 14 && engine.decision(context) {
+                prefix += 1;
+            }
+            greater_1 += 1;
+            if prefix == 14 {
+                exp_golomb_suffix(&mut engine, 0)?;
+            }
+        }
+        engine.bypass();
+    }
+    Ok(engine)
+}
+
+/// A suffix of UEGk binarisation (9.3.2.3), in bypass.
+fn exp_golomb_suffix(engine: &mut Cabac, mut k: u32) -> Result<u32> {
+    let mut value = 0;
+    while engine.bypass() {
+        value += 1 << k;
+        k += 1;
+        if k > MAX_SUFFIX_BITS {
+            return Err(Error::corrupt("escape code without an end", engine.tell()));
+        }
+    }
+    Ok(value + engine.bypass_bits(k))
 }
 
 fn init_contexts(header: &SliceHeader) -> Box<[Context; 1024]> {
@@ -216,8 +195,9 @@ impl MacroblockSyntax for CabacSyntax<'_> {
         self.engine.tell()
     }
 
-    fn information(&self) -> f64 {
-        self.engine.tell() as f64 - f64::from(self.engine.range()).log2()
+    #[inline]
+    fn unspent(&self) -> f32 {
+        self.engine.unspent()
     }
 
     fn check(&self) -> Result<()> {
@@ -383,7 +363,7 @@ impl MacroblockSyntax for CabacSyntax<'_> {
             value += 1;
         }
         if value == 9 {
-            value += self.exp_golomb_suffix(3)?;
+            value += exp_golomb_suffix(&mut self.engine, 3)?;
         }
         self.engine.bypass();
         Ok(value.min(MVD_MAX) as u8)
@@ -395,18 +375,21 @@ impl MacroblockSyntax for CabacSyntax<'_> {
         if !self.decision(ctx_idx) {
             return Ok(0);
         }
-        if block.max_coefficients == 64 {
-            self.residual_block_8x8(block.category)?;
-        } else {
-            let count = self.significance_4x4(block.category, block.max_coefficients);
-            self.levels(block.category, count)?;
+        match (block.category, block.max_coefficients) {
+            (_, 64) => self.residual_block_8x8(block.category)?,
+            // 9.3.3.1.3: numDecod / NumC8x8, at most 2; 4:2:2 has 8 coefficients, 4:2:0 has 4.
+            (CAT_CHROMA_DC, 8) => {
+                self.coefficients(CAT_CHROMA_DC, (0..7).map(|i: usize| ((i / 2).min(2), (i / 2).min(2))))?
+            }
+            (CAT_CHROMA_DC, _) => self.coefficients(CAT_CHROMA_DC, (0..3).map(|i| (i, i)))?,
+            (category, max) => self.coefficients(category, (0..max as usize - 1).map(|i| (i, i)))?,
         }
         Ok(1)
     }
 
     fn residual_block_8x8(&mut self, category: usize) -> Result<()> {
-        let count = self.significance_8x8(category);
-        self.levels(category, count)
+        let increments = SIGNIFICANT_8X8[self.field].iter().zip(&LAST_8X8);
+        self.coefficients(category, increments.map(|(&s, &l)| (usize::from(s), usize::from(l))))
     }
 
     fn pcm_samples(&mut self, bits: usize) -> Result<usize> {

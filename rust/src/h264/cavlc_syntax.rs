@@ -225,8 +225,8 @@ impl MacroblockSyntax for CavlcSyntax<'_> {
         self.reader.pos()
     }
 
-    fn information(&self) -> f64 {
-        self.reader.pos() as f64
+    fn unspent(&self) -> f32 {
+        0.0
     }
 
     fn check(&self) -> Result<()> {

@@ -17,14 +17,22 @@ const MAX_SLICES: u32 = 1 << 18;
 /// The last build of x264 that coded 8x8 blocks of 4:4:4 in its own way was the one before this.
 const X264_BUILD_WITH_444_FIXED: u32 = 151;
 
+/// Buffers that are used again from frame to frame.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// One for each colour plane; only the first is used unless the planes are coded apart.
+    stores: [MbStore; 3],
+    rbsp: Rbsp,
+}
+
 /// The costs of one frame. `sets` are those in force before it, `packets` its one packet, or one for each field.
-pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]]) -> Result<FrameMap> {
+pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
     let old_x264 = sets.x264_build.is_some_and(|build| build < X264_BUILD_WITH_444_FIXED);
-    let mut frame = Frame::new(sets, old_x264);
+    let mut frame = Frame::new(sets, old_x264, scratch);
     let result = frame.parse(packets);
     if result.is_err() && frame.depends_on_x264_build() {
         // Cut files have lost the message that names the build; what adds up to the last bit tells it as well.
-        return Frame::new(sets, true).parse(packets).or(result);
+        return Frame::new(sets, true, scratch).parse(packets).or(result);
     }
     result
 }
@@ -33,25 +41,25 @@ struct Frame<'a> {
     sets: Cow<'a, ParameterSets>,
     old_x264: bool,
     map: Option<FrameMap>,
-    /// One for each colour plane; only the first is used unless the planes are coded apart.
-    stores: [MbStore; 3],
     previous: Option<SliceHeader>,
+    /// Colour planes in the current picture that are coded apart, or 1.
+    planes: usize,
     slices: u32,
     overhead: u64,
-    rbsp: Rbsp,
+    scratch: &'a mut Scratch,
 }
 
 impl<'a> Frame<'a> {
-    fn new(sets: &'a ParameterSets, old_x264: bool) -> Self {
+    fn new(sets: &'a ParameterSets, old_x264: bool, scratch: &'a mut Scratch) -> Self {
         Self {
             sets: Cow::Borrowed(sets),
             old_x264,
             map: None,
-            stores: Default::default(),
             previous: None,
+            planes: 0,
             slices: 0,
             overhead: 0,
-            rbsp: Rbsp::default(),
+            scratch,
         }
     }
 
@@ -97,13 +105,13 @@ impl<'a> Frame<'a> {
     }
 
     fn slice(&mut self, nal_header: NalHeader, nal: &[u8]) -> Result<()> {
-        let mut rbsp = std::mem::take(&mut self.rbsp);
+        let mut rbsp = std::mem::take(&mut self.scratch.rbsp);
         rbsp.assign(&nal[1..]);
         let result = self.slice_of_rbsp(nal_header, &rbsp);
         let result = result.map_err(|error| in_nal_unit(error, &rbsp));
-        self.rbsp = rbsp;
         // nal_unit_header and emulation prevention.
-        self.overhead += 8 + 8 * self.rbsp.removed_bytes() as u64;
+        self.overhead += 8 + 8 * rbsp.removed_bytes() as u64;
+        self.scratch.rbsp = rbsp;
         result
     }
 
@@ -123,7 +131,7 @@ impl<'a> Frame<'a> {
             FrameMap::new(16, sps.pic_width_in_mbs * 16, sps.pic_height_in_mbs() * 16, sps.crop)
         });
         map.picture_type = map.picture_type.or(header.slice_type.picture_type());
-        let store = &mut self.stores[usize::from(header.colour_plane_id)];
+        let store = &mut self.scratch.stores[usize::from(header.colour_plane_id)];
         let header = self.previous.insert(header);
         self.overhead += slice_data(header, rbsp, self.slices, self.old_x264, store, map)? as u64;
         Ok(())
@@ -147,13 +155,13 @@ impl<'a> Frame<'a> {
         self.slices = 0;
         let width = header.sps.pic_width_in_mbs as usize;
         let count = width * header.pic_height_in_mbs() as usize;
-        let planes = if header.sps.separate_colour_plane_flag { 3 } else { 1 };
-        self.stores[..planes].iter_mut().for_each(|store| store.reset(width, count));
+        self.planes = if header.sps.separate_colour_plane_flag { 3 } else { 1 };
+        self.scratch.stores[..self.planes].iter_mut().for_each(|store| store.reset(width, count));
         Ok(())
     }
 
     fn check_coverage(&self) -> Result<()> {
-        if self.stores.iter().any(|store| store.missing() > 0) {
+        if self.scratch.stores[..self.planes].iter().any(|store| store.missing() > 0) {
             return Err(Error::corrupt("slices are missing: not every macroblock is coded", 0));
         }
         Ok(())

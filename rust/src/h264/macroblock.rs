@@ -27,6 +27,8 @@ pub struct SliceContext<'a> {
     pub chroma_array_type: u8,
     /// x264 before build 151 coded 4:4:4 8x8 blocks with a context of its own.
     pub old_x264: bool,
+    /// Contexts look at motion: CABAC, P or B slice.
+    pub has_motion_contexts: bool,
 }
 
 /// The state that runs from macroblock to macroblock.
@@ -79,11 +81,11 @@ impl Cost {
     }
 }
 
-impl Macroblock {
-    pub fn new(neighbours: Neighbours, is_field: bool) -> Self {
+impl Default for Macroblock {
+    fn default() -> Self {
         Self {
-            neighbours,
-            is_field,
+            neighbours: Neighbours::default(),
+            is_field: false,
             is_intra: false,
             mb_type: None,
             transform_size_8x8: false,
@@ -96,11 +98,36 @@ impl Macroblock {
             cost: Cost::default(),
         }
     }
+}
 
-    /// What later macroblocks need of this one; `None` for its type: skipped.
-    pub fn to_info(&self, slice: &SliceContext) -> MbInfo {
+impl Macroblock {
+    /// Makes it the next macroblock, skipped until more is parsed.
+    pub fn begin(&mut self, neighbours: Neighbours, is_field: bool) {
+        self.neighbours = neighbours;
+        self.is_field = is_field;
+        self.is_intra = false;
+        self.mb_type = None;
+        self.transform_size_8x8 = false;
+        self.coded_block_pattern = 0;
+        self.intra_chroma_pred_mode = false;
+        self.dc_coded = 0;
+        self.cost = Cost::default();
+    }
+
+    /// Clears the blocks inside the border, and the border with them.
+    fn clear_blocks(&mut self, with_motion: bool) {
+        self.coefficients = [[0; STRIDE * STRIDE]; 3];
+        if with_motion {
+            self.ref_idx = [[0; STRIDE_8X8 * STRIDE_8X8]; 2];
+            self.mvd = [[[0; 2]; STRIDE * STRIDE]; 2];
+        }
+    }
+
+    /// Leaves in `info` what later macroblocks need of this one.
+    pub fn store(&self, slice: &SliceContext, info: &mut MbInfo) {
         let mb_type = self.mb_type;
-        let flags = MbFlags {
+        info.slice = slice.slice;
+        info.flags = MbFlags {
             available: true,
             not_skipped: mb_type.is_some(),
             not_i_nxn: mb_type != Some(MbType::INxN),
@@ -110,18 +137,15 @@ impl Macroblock {
             intra_chroma_pred_mode: self.intra_chroma_pred_mode,
             transform_size_8x8: self.transform_size_8x8,
         };
-        let mut info = MbInfo {
-            slice: slice.slice,
-            flags,
-            coded_block_pattern: self.coded_block_pattern,
-            dc_coded: self.dc_coded,
-            ..MbInfo::default()
-        };
-        if flags.not_skipped {
-            self.copy_coefficients(&mut info, slice.chroma_array_type);
-            self.copy_motion(&mut info);
+        info.coded_block_pattern = self.coded_block_pattern;
+        info.dc_coded = self.dc_coded;
+        // The edges are as the store was reset: zero.
+        if mb_type.is_some() {
+            self.copy_coefficients(info, slice.chroma_array_type);
+            if slice.has_motion_contexts {
+                self.copy_motion(info);
+            }
         }
-        info
     }
 
     fn copy_coefficients(&self, info: &mut MbInfo, chroma_array_type: u8) {
@@ -160,6 +184,7 @@ pub fn macroblock_layer<E: MacroblockSyntax>(
     state: &mut RunningState,
     mb: &mut Macroblock,
 ) -> Result<()> {
+    mb.clear_blocks(slice.has_motion_contexts);
     let mb_type = mb_type(e, slice, store, mb)?;
     mb.mb_type = Some(mb_type);
     mb.is_intra = mb_type.is_intra();
@@ -350,39 +375,48 @@ fn sub_mb_pred<E: MacroblockSyntax>(
     Ok(sub_mbs.iter().all(|sub| if sub.is_direct() { inference } else { sub.shape == Shape::Whole }))
 }
 
-/// Puts the neighbours' reference indices and differences around the macroblock, as its own frame or field kind
-/// counts them (9.3.3.1.1.6, 9.3.3.1.1.7).
+/// Puts the neighbours' reference indices and differences around the macroblock.
 fn load_motion_border(slice: &SliceContext, store: &MbStore, mb: &mut Macroblock) {
-    let is_field = slice.is_mbaff && mb.is_field;
-    let scale = |[x, y]: [u8; 2], other_is_field: bool| match (is_field, other_is_field) {
+    if slice.is_mbaff {
+        return load_motion_border_mbaff(store, mb);
+    }
+    let (left, above) = (store.get(mb.neighbours.a), store.get(mb.neighbours.b));
+    for list in 0..2 {
+        mb.mvd[list][1..5].copy_from_slice(&above.bottom.mvd[list]);
+        mb.ref_idx[list][1..3].copy_from_slice(&above.bottom.ref_idx[list]);
+        for y in 0..4 {
+            mb.mvd[list][STRIDE * (y + 1)] = left.right.mvd[list][y];
+        }
+        for y in 0..2 {
+            mb.ref_idx[list][STRIDE_8X8 * (y + 1)] = left.right.ref_idx[list][y];
+        }
+    }
+}
+
+/// The same where neighbours may be of the other kind, frame or field: they are counted as if of the macroblock's own
+/// (9.3.3.1.1.6, 9.3.3.1.1.7).
+fn load_motion_border_mbaff(store: &MbStore, mb: &mut Macroblock) {
+    let is_field = mb.is_field;
+    let scaled = |[x, y]: [u8; 2], other: &MbInfo| match (is_field, other.flags.is_field) {
         (false, true) => [x, y * 2],
         (true, false) => [x, y / 2],
         _ => [x, y],
     };
     // A frame macroblock sees two field references as one frame.
-    let counted =
-        |ref_idx: u8, other_is_field: bool| ref_idx >> u8::from(slice.is_mbaff && !is_field && other_is_field);
+    let counted = |ref_idx: u8, other: &MbInfo| ref_idx >> u8::from(!is_field && other.flags.is_field);
     let above = store.get(mb.neighbours.b);
-    let above_is_field = slice.is_mbaff && above.flags.is_field;
     for list in 0..2 {
         for i in 0..4 {
-            mb.mvd[list][1 + i] = match slice.is_mbaff {
-                true => scale(above.bottom.mvd[list][i], above_is_field),
-                false => above.bottom.mvd[list][i],
-            };
-            let left = mb.neighbours.left[i];
-            let left_mb = store.get(left.mb);
-            mb.mvd[list][STRIDE * (i + 1)] = match slice.is_mbaff {
-                true => scale(left_mb.right.mvd[list][left.row], left_mb.flags.is_field),
-                false => left_mb.right.mvd[list][left.row],
-            };
+            let (position, row) = mb.neighbours.left(i);
+            let left = store.get(position);
+            mb.mvd[list][1 + i] = scaled(above.bottom.mvd[list][i], above);
+            mb.mvd[list][STRIDE * (i + 1)] = scaled(left.right.mvd[list][row], left);
         }
         for i in 0..2 {
-            mb.ref_idx[list][1 + i] = counted(above.bottom.ref_idx[list][i], above_is_field);
-            let left = mb.neighbours.left[2 * i];
-            let left_mb = store.get(left.mb);
-            let ref_idx = left_mb.right.ref_idx[list][left.row / 2];
-            mb.ref_idx[list][STRIDE_8X8 * (i + 1)] = counted(ref_idx, left_mb.flags.is_field);
+            let (position, row) = mb.neighbours.left(2 * i);
+            let left = store.get(position);
+            mb.ref_idx[list][1 + i] = counted(above.bottom.ref_idx[list][i], above);
+            mb.ref_idx[list][STRIDE_8X8 * (i + 1)] = counted(left.right.ref_idx[list][row / 2], left);
         }
     }
 }
@@ -440,8 +474,8 @@ fn add_motion(mb: &mut Macroblock, part: Part, bits: usize) {
 fn pattern_neighbours(store: &MbStore, mb: &Macroblock) -> PatternNeighbours {
     let pattern = |position: usize| store.get(position).coded_block_pattern;
     let left_not_coded = [0, 2].map(|row| {
-        let left = mb.neighbours.left[row];
-        pattern(left.mb) >> (left.row / 2 * 2 + 1) & 1 == 0
+        let (position, row) = mb.neighbours.left(row);
+        pattern(position) >> (row / 2 * 2 + 1) & 1 == 0
     });
     let above = pattern(mb.neighbours.b);
     PatternNeighbours {

@@ -24,6 +24,6 @@ mod slice_header;
 mod syntax;
 mod vlc_tables;
 
-pub use frame::frame_map;
+pub use frame::{Scratch, frame_map};
 pub use parameter_sets::ParameterSets;
 pub use scanner::Scanner;

@@ -61,22 +61,47 @@ pub const MVD_MAX: u32 = 127;
 /// Position in `MbStore::mbs` of the macroblock that is not there.
 const NOWHERE: usize = 0;
 
-/// A 4x4 block row of a macroblock to the left.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LeftRow {
-    pub mb: usize,
-    pub row: usize,
-}
-
-/// The neighbours of one macroblock, as positions in an `MbStore`.
-#[derive(Debug, Clone, Copy, Default)]
+/// The neighbours of one macroblock, as positions in an `MbStore`. To the left there may be two, side by side with
+/// the upper and the lower half, whose rows of 4x4 blocks do not match the macroblock's own (MBAFF).
+#[derive(Debug, Clone, Copy)]
 pub struct Neighbours {
     pub a: usize,
     pub b: usize,
-    /// What lies left of each row of 4x4 luma blocks.
-    pub left: [LeftRow; 4],
-    /// The same for rows of 4x4 chroma blocks, of which 4:2:0 has two.
-    pub left_chroma: [LeftRow; 4],
+    lower_a: usize,
+    rows: &'static LeftRows,
+}
+
+/// For each row of 4x4 blocks, the row beside it in the left macroblock; for planes of 16 lines, and of 8.
+#[derive(Debug)]
+struct LeftRows {
+    of_16_lines: [u8; 4],
+    of_8_lines: [u8; 2],
+}
+
+// Table 6-4 for xN < 0; rows of 4x4 blocks begin on even lines.
+static SAME: LeftRows = LeftRows { of_16_lines: [0, 1, 2, 3], of_8_lines: [0, 1] };
+static TOP_FRAME_BESIDE_FIELD: LeftRows = LeftRows { of_16_lines: [0, 0, 1, 1], of_8_lines: [0, 0] };
+static BOTTOM_FRAME_BESIDE_FIELD: LeftRows = LeftRows { of_16_lines: [2, 2, 3, 3], of_8_lines: [1, 1] };
+static FIELD_BESIDE_FRAME: LeftRows = LeftRows { of_16_lines: [0, 2, 0, 2], of_8_lines: [0, 0] };
+
+impl Default for Neighbours {
+    fn default() -> Self {
+        Self { a: NOWHERE, b: NOWHERE, lower_a: NOWHERE, rows: &SAME }
+    }
+}
+
+impl Neighbours {
+    /// Position and row of what lies left of row `y` of a plane of 16 lines.
+    #[inline]
+    pub fn left(&self, y: usize) -> (usize, usize) {
+        (if y < 2 { self.a } else { self.lower_a }, usize::from(self.rows.of_16_lines[y]))
+    }
+
+    /// The same for a plane of 8 lines, the chroma of 4:2:0.
+    #[inline]
+    pub fn left_of_8_lines(&self, y: usize) -> (usize, usize) {
+        (if y < 1 { self.a } else { self.lower_a }, usize::from(self.rows.of_8_lines[y]))
+    }
 }
 
 /// The macroblocks of one picture (or colour plane), by address; those of MBAFF frames by pairs, top first.
@@ -122,8 +147,7 @@ impl MbStore {
         let left = if mb_addr % self.width > 0 { Some(mb_addr - 1) } else { None };
         let a = self.if_in_slice(left, slice);
         let b = self.if_in_slice(mb_addr.checked_sub(self.width), slice);
-        let rows = std::array::from_fn(|row| LeftRow { mb: a, row });
-        Neighbours { a, b, left: rows, left_chroma: rows }
+        Neighbours { a, b, lower_a: a, rows: &SAME }
     }
 
     /// Top macroblocks of the pairs to the left and above (6.4.10), `NOWHERE` if not in the slice.
@@ -147,38 +171,25 @@ impl MbStore {
         self.mbs[from].flags.is_field
     }
 
-    /// 6.4.12.2, `is_field` being that of the current macroblock pair. `chroma_height` in samples: 0, 8 or 16.
-    pub fn neighbours_mbaff(&self, mb_addr: usize, slice: u32, is_field: bool, chroma_height: usize) -> Neighbours {
-        let (a, b) = self.neighbour_pairs(mb_addr, slice);
+    /// 6.4.12.2, `is_field` being that of the current macroblock pair.
+    pub fn neighbours_mbaff(&self, mb_addr: usize, slice: u32, is_field: bool) -> Neighbours {
+        let (left, above) = self.neighbour_pairs(mb_addr, slice);
         let is_bottom = mb_addr % 2 == 1;
-        let above = match (is_field, is_bottom) {
+        let b = match (is_field, is_bottom) {
             (false, true) => mb_addr, // position of the top macroblock of the same pair
-            _ if b == NOWHERE => NOWHERE,
-            (true, false) if self.mbs[b].flags.is_field => b,
-            _ => b + 1,
+            _ if above == NOWHERE => NOWHERE,
+            (true, false) if self.mbs[above].flags.is_field => above,
+            _ => above + 1,
         };
-        let left_rows = |max_h: usize| -> [LeftRow; 4] {
-            std::array::from_fn(|row| {
-                if a == NOWHERE || 4 * row >= max_h {
-                    return LeftRow { mb: NOWHERE, row: 0 };
-                }
-                let (below, y) = left_in_pair(4 * row, max_h, is_field, is_bottom, self.mbs[a].flags.is_field);
-                LeftRow { mb: a + usize::from(below), row: y / 4 }
-            })
+        if left == NOWHERE {
+            return Neighbours { b, ..Neighbours::default() };
+        }
+        let (a, lower_a, rows) = match (is_field, self.mbs[left].flags.is_field) {
+            (false, true) if is_bottom => (left, left, &BOTTOM_FRAME_BESIDE_FIELD),
+            (false, true) => (left, left, &TOP_FRAME_BESIDE_FIELD),
+            (true, false) => (left, left + 1, &FIELD_BESIDE_FRAME),
+            _ => (left + usize::from(is_bottom), left + usize::from(is_bottom), &SAME),
         };
-        let left = left_rows(16);
-        let left_chroma = left_rows(chroma_height);
-        Neighbours { a: left[0].mb, b: above, left, left_chroma }
-    }
-}
-
-/// Table 6-4 for xN < 0: whether the neighbour is the bottom macroblock of the left pair, and yM.
-fn left_in_pair(y: usize, max_h: usize, is_field: bool, is_bottom: bool, left_is_field: bool) -> (bool, usize) {
-    match (is_field, left_is_field) {
-        (false, false) | (true, true) => (is_bottom, y),
-        // Rows of 4x4 blocks start on even lines: they lie in the top field macroblock.
-        (false, true) => (false, if is_bottom { (y + max_h) / 2 } else { y / 2 }),
-        (true, false) if y < max_h / 2 => (false, 2 * y),
-        (true, false) => (true, 2 * y - max_h),
+        Neighbours { a, b, lower_a, rows }
     }
 }

@@ -1,7 +1,7 @@
 //! Residual data (7.3.5.3): which blocks are coded, their contexts, and what each costs.
 
 use super::macroblock::{Macroblock, ORIGIN, STRIDE, SliceContext, UNAVAILABLE};
-use super::neighbours::{LeftRow, MbStore};
+use super::neighbours::MbStore;
 use super::syntax::{BlockContext, CAT_CHROMA_AC, CAT_CHROMA_DC, MacroblockSyntax};
 use crate::error::Result;
 
@@ -32,22 +32,33 @@ pub fn residual<E: MacroblockSyntax>(
     Ok(())
 }
 
+/// Height of a plane's part of a macroblock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PlaneLines {
+    Eight,
+    Sixteen,
+}
+
 /// Puts the neighbours' blocks around those of a plane. A CABAC border block that is not available counts as coded
 /// for an intra macroblock and as not coded for others (9.3.3.1.1.9).
-fn load_border<E: MacroblockSyntax>(store: &MbStore, mb: &mut Macroblock, plane: usize, left_rows: [LeftRow; 4]) {
+fn load_border<E: MacroblockSyntax>(store: &MbStore, mb: &mut Macroblock, plane: usize, lines: PlaneLines) {
     let unavailable = match (E::IS_CABAC, mb.is_intra) {
         (false, _) => UNAVAILABLE,
         (true, is_intra) => u8::from(is_intra),
     };
     let grid = &mut mb.coefficients[plane];
     let above = store.get(mb.neighbours.b);
-    for i in 0..4 {
-        grid[1 + i] = if above.flags.available { above.bottom.coefficients[plane][i] } else { unavailable };
-    }
-    for (i, left) in left_rows.iter().enumerate() {
-        let other = store.get(left.mb);
-        let value = if other.flags.available { other.right.coefficients[plane][left.row] } else { unavailable };
-        grid[STRIDE * (i + 1)] = value;
+    let row = if above.flags.available { above.bottom.coefficients[plane] } else { [unavailable; 4] };
+    grid[1..5].copy_from_slice(&row);
+    let is_available = store.get(mb.neighbours.a).flags.available;
+    let rows = if lines == PlaneLines::Eight { 2 } else { 4 };
+    for y in 0..rows {
+        let (position, row) = match lines {
+            PlaneLines::Eight => mb.neighbours.left_of_8_lines(y),
+            PlaneLines::Sixteen => mb.neighbours.left(y),
+        };
+        let coefficients = &store.get(position).right.coefficients[plane];
+        grid[STRIDE * (y + 1)] = if is_available { coefficients[row] } else { unavailable };
     }
 }
 
@@ -66,7 +77,7 @@ fn residual_luma<E: MacroblockSyntax>(
     is_i16x16: bool,
 ) -> Result<()> {
     let [dc, ac, block_4x4, _] = CATEGORIES[plane];
-    load_border::<E>(store, mb, plane, mb.neighbours.left);
+    load_border::<E>(store, mb, plane, PlaneLines::Sixteen);
     if is_i16x16 {
         residual_dc(e, store, mb, plane, dc)?;
     }
@@ -161,7 +172,7 @@ fn neighbour_8x8_coded(
     let (position, neighbour, is_border) = if is_above {
         (at - STRIDE, mb.neighbours.b, at < 2 * STRIDE)
     } else {
-        (at - 1, mb.neighbours.left[at / STRIDE - 1].mb, at % STRIDE == 1)
+        (at - 1, mb.neighbours.left(at / STRIDE - 1).0, at % STRIDE == 1)
     };
     let flags = store.get(neighbour).flags;
     if is_border && flags.available && !flags.transform_size_8x8 {
@@ -210,7 +221,10 @@ fn residual_chroma<E: MacroblockSyntax>(
     if pattern == 0 {
         return Ok(());
     }
-    let rows = if slice.chroma_array_type == 1 { 2 } else { 4 };
+    let (rows, lines) = match slice.chroma_array_type {
+        1 => (2, PlaneLines::Eight),
+        _ => (4, PlaneLines::Sixteen),
+    };
     let start = e.tell();
     for plane in 1..3 {
         let context = dc_context(store, mb, plane, CAT_CHROMA_DC, 2 * rows as u32);
@@ -223,7 +237,7 @@ fn residual_chroma<E: MacroblockSyntax>(
         return Ok(());
     }
     for plane in 1..3 {
-        load_border::<E>(store, mb, plane, mb.neighbours.left_chroma);
+        load_border::<E>(store, mb, plane, lines);
         for block in 0..2 * rows {
             let (x, y) = (block % 2, block / 2);
             let at = ORIGIN + STRIDE * y + x;

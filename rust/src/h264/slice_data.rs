@@ -24,13 +24,21 @@ pub fn slice_data(
 ) -> Result<usize> {
     let is_mbaff = header.is_mbaff();
     let mut walk = Walk {
-        context: SliceContext { header, slice, is_mbaff, chroma_array_type: header.sps.chroma_array_type(), old_x264 },
+        context: SliceContext {
+            header,
+            slice,
+            is_mbaff,
+            chroma_array_type: header.sps.chroma_array_type(),
+            old_x264,
+            has_motion_contexts: header.pps.entropy_coding_mode_flag && !header.slice_type.is_intra(),
+        },
         width: header.sps.pic_width_in_mbs as usize,
         mb_count: (header.sps.pic_width_in_mbs * header.pic_height_in_mbs()) as usize,
         mb_addr: (header.first_mb_in_slice as usize).saturating_mul(if is_mbaff { 2 } else { 1 }),
         state: RunningState { qp: header.slice_qp, last_qp_delta_nonzero: false },
         pair_is_field: false,
         overhead: header.bits,
+        mb: Macroblock::default(),
         store,
         map,
     };
@@ -51,6 +59,7 @@ struct Walk<'a> {
     /// MBAFF: whether the current pair is of field macroblocks.
     pair_is_field: bool,
     overhead: usize,
+    mb: Macroblock,
     store: &'a mut MbStore,
     map: &'a mut FrameMap,
 }
@@ -59,12 +68,12 @@ struct Walk<'a> {
 #[derive(Clone, Copy)]
 struct Start {
     bit: usize,
-    information: f64,
+    unspent: f32,
 }
 
 impl Start {
     fn of(e: &impl MacroblockSyntax) -> Self {
-        Self { bit: e.tell(), information: e.information() }
+        Self { bit: e.tell(), unspent: e.unspent() }
     }
 }
 
@@ -81,23 +90,24 @@ impl Walk<'_> {
             self.begin_macroblock(e.tell())?;
             let start = Start::of(&e);
             let is_top = self.mb_addr % 2 == 0;
-            let skipped = may_skip && self.mb_skip_flag(&mut e);
+            let mut neighbours = self.neighbours();
+            let skipped = may_skip && self.mb_skip_flag(&mut e, &neighbours);
             if is_mbaff && !skipped && (is_top || prev_mb_skipped) {
                 self.mb_field_decoding_flag(&mut e);
+                neighbours = self.neighbours();
             }
-            let mb = self.macroblock(&mut e, skipped)?;
+            self.macroblock(&mut e, neighbours, skipped)?;
             prev_mb_skipped = skipped;
             // A pair of macroblocks is not split between slices.
             let end_of_slice = !(is_mbaff && is_top) && e.end_of_slice_flag();
-            self.end_macroblock(&e, start, &mb)?;
+            self.end_macroblock(&e, start)?;
             if end_of_slice {
                 return self.end_slice(rbsp, e.tell(), e.tell() - 1);
             }
         }
     }
 
-    fn mb_skip_flag(&self, e: &mut CabacSyntax) -> bool {
-        let neighbours = self.neighbours();
+    fn mb_skip_flag(&self, e: &mut CabacSyntax, neighbours: &Neighbours) -> bool {
         let not_skipped = |position| usize::from(self.store.get(position).flags.not_skipped);
         let ctx_idx_inc = not_skipped(neighbours.a) + not_skipped(neighbours.b);
         e.mb_skip_flag(self.context.header.slice_type == SliceType::B, ctx_idx_inc)
@@ -124,10 +134,10 @@ impl Walk<'_> {
             if self.context.is_mbaff && !skipped && (is_top || prev_mb_skipped) {
                 self.mb_field_decoding_flag(&mut e);
             }
-            let mb = self.macroblock(&mut e, skipped)?;
+            self.macroblock(&mut e, self.neighbours(), skipped)?;
             prev_mb_skipped = skipped;
             mb_skip_run = if skipped { mb_skip_run.map(|run| run - 1) } else { None };
-            self.end_macroblock(&e, start, &mb)?;
+            self.end_macroblock(&e, start)?;
             let run_goes_on = mb_skip_run.is_some_and(|run| run > 0);
             // Some writers put bits behind the stop bit: the picture's last macroblock ends the slice all the same.
             if !run_goes_on && (e.tell() >= stop || self.mb_addr == self.mb_count) {
@@ -162,8 +172,7 @@ impl Walk<'_> {
     fn neighbours(&self) -> Neighbours {
         let slice = self.context.slice;
         if self.context.is_mbaff {
-            let chroma_height = if self.context.chroma_array_type == 1 { 8 } else { 16 };
-            self.store.neighbours_mbaff(self.mb_addr, slice, self.pair_is_field, chroma_height)
+            self.store.neighbours_mbaff(self.mb_addr, slice, self.pair_is_field)
         } else {
             self.store.neighbours(self.mb_addr, slice)
         }
@@ -173,46 +182,45 @@ impl Walk<'_> {
         self.pair_is_field || self.context.header.is_field()
     }
 
-    fn macroblock<E: MacroblockSyntax>(&mut self, e: &mut E, skipped: bool) -> Result<Macroblock> {
-        let mut mb = Macroblock::new(self.neighbours(), self.is_field_macroblock());
+    fn macroblock<E: MacroblockSyntax>(&mut self, e: &mut E, neighbours: Neighbours, skipped: bool) -> Result<()> {
+        self.mb.begin(neighbours, self.is_field_macroblock());
         if skipped {
             self.state.last_qp_delta_nonzero = false;
         } else {
-            e.begin_macroblock(mb.is_field);
-            macroblock_layer(e, &self.context, self.store, &mut self.state, &mut mb)?;
+            e.begin_macroblock(self.mb.is_field);
+            macroblock_layer(e, &self.context, self.store, &mut self.state, &mut self.mb)?;
         }
-        *self.store.at_mut(self.mb_addr) = mb.to_info(&self.context);
-        Ok(mb)
+        self.mb.store(&self.context, self.store.at_mut(self.mb_addr));
+        Ok(())
     }
 
     /// Books a macroblock's bits, and goes on to the next address.
-    fn end_macroblock<E: MacroblockSyntax>(&mut self, e: &E, start: Start, mb: &Macroblock) -> Result<()> {
+    fn end_macroblock<E: MacroblockSyntax>(&mut self, e: &E, start: Start) -> Result<()> {
         e.check()?;
-        self.overhead += mb.cost.overhead as usize;
+        let cost = &self.mb.cost;
+        self.overhead += cost.overhead as usize;
         let (row, col) = self.unit();
         let unit = row * self.map.cols + col;
-        let bits = (e.tell() - start.bit) as u32 - mb.cost.overhead;
-        let mode = bits - mb.cost.motion - mb.cost.luma - mb.cost.chroma;
+        let bits = (e.tell() - start.bit) as u32 - cost.overhead;
+        let mode = bits - cost.motion - cost.luma - cost.chroma;
+        let is_first_plane = self.context.header.colour_plane_id == 0;
         // Planes coded apart add up in one unit; only the first of them is luma.
-        let (luma, chroma) = match self.context.header.colour_plane_id {
-            0 => (mb.cost.luma, mb.cost.chroma),
-            _ => (0, mb.cost.luma),
-        };
-        let classes =
-            [(Syntax::Mode, mode), (Syntax::Motion, mb.cost.motion), (Syntax::Luma, luma), (Syntax::Chroma, chroma)];
-        for (syntax, bits) in classes {
-            self.map.syntax[syntax as usize][unit] += bits;
+        let (luma, chroma) = if is_first_plane { (cost.luma, cost.chroma) } else { (0, cost.luma) };
+        self.map.syntax[Syntax::Mode as usize][unit] += mode;
+        self.map.syntax[Syntax::Motion as usize][unit] += cost.motion;
+        self.map.syntax[Syntax::Luma as usize][unit] += luma;
+        self.map.syntax[Syntax::Chroma as usize][unit] += chroma;
+        // The engine starts anew behind I_PCM samples, which cost whole bits.
+        let is_pcm = self.mb.mb_type == Some(MbType::IPcm);
+        let fraction = if is_pcm { 0.0 } else { e.unspent() - start.unspent };
+        self.map.information[unit] += bits as f32 + fraction;
+        if is_first_plane {
+            self.map.qp[unit] = if is_pcm { 0 } else { self.state.qp as i8 };
+            self.map.kind[unit] = kind_of(&self.mb) as u8;
         }
-        self.map.information[unit] += if mb.cost.overhead > 0 || mb.mb_type == Some(MbType::IPcm) {
-            bits as f32
-        } else {
-            (e.information() - start.information) as f32
-        };
-        if self.context.header.colour_plane_id == 0 {
-            self.map.qp[unit] = if mb.mb_type == Some(MbType::IPcm) { 0 } else { self.state.qp as i8 };
-            self.map.kind[unit] = kind_of(mb) as u8;
+        if bits > 0 {
+            self.spread_cells(row, col, mode);
         }
-        self.spread_cells(row, col, mb, mode);
         self.mb_addr += 1;
         Ok(())
     }
@@ -233,7 +241,7 @@ impl Walk<'_> {
     }
 
     /// Adds the macroblock's 4x4 blocks to the cells; a field macroblock's rows are every other line of 32.
-    fn spread_cells(&mut self, row: usize, col: usize, mb: &Macroblock, mode: u32) {
+    fn spread_cells(&mut self, row: usize, col: usize, mode: u32) {
         let share = mode as f32 / 16.0;
         let cells = &mut self.map.cells;
         let mut add = |cell_row: usize, values: &[f32], weight: f32| {
@@ -241,7 +249,7 @@ impl Walk<'_> {
             let line = &mut cells.bits[at..at + 4];
             line.iter_mut().zip(values).for_each(|(cell, value)| *cell += (value + share) * weight);
         };
-        for (y, values) in mb.cost.cells.chunks_exact(4).enumerate() {
+        for (y, values) in self.mb.cost.cells.chunks_exact(4).enumerate() {
             if self.pair_is_field || self.context.header.is_field() {
                 let top = row / 2 * 8 + 2 * y;
                 add(top, values, 0.5);

@@ -27,8 +27,9 @@ pub trait MacroblockSyntax {
     /// Bits consumed, start-up of an arithmetic decoder included.
     fn tell(&self) -> usize;
 
-    /// `tell` less the part of a bit that is not spent yet; differences are information in bits.
-    fn information(&self) -> f64;
+    /// Part of a bit that was consumed but not spent yet, or, if negative, spent in advance: 0 without arithmetic
+    /// coding. Bits consumed plus the change of this are information.
+    fn unspent(&self) -> f32;
 
     /// Fails if more was read than there is.
     fn check(&self) -> Result<()>;
