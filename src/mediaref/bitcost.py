@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from mediaref.video_decoder.reader import PacketReader
 if TYPE_CHECKING:
     from mediaref._native import FrameCosts, ParseError
     from mediaref.video_decoder.orientation import Orientation
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 #: Frames parsed in one go for each thread: enough to share out evenly, few enough to keep memory low.
 _FRAMES_A_THREAD = 16
@@ -129,10 +131,23 @@ def iter_bit_costs(
     storage_options: StorageOptions | None = None,
 ) -> Iterator[BitCost]:
     """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for."""
+    for cost in bit_costs_or_errors(video, frames, threads=threads, storage_options=storage_options):
+        if isinstance(cost, MediaRefError):
+            raise cost
+        yield cost
+
+
+def bit_costs_or_errors(
+    video: str | os.PathLike[str] | Source | VideoIndex,
+    frames: Sequence[int],
+    *,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Iterator[BitCost | MediaRefError]:
+    """As `iter_bit_costs`, but a frame that cannot be parsed gives its error in its place, and the rest goes on."""
     index = _parsed_index(video, storage_options)
     index.check(frames)
-    workers = resolve_threads(threads)
-    return _iterate(index, frames, workers)
+    return _iterate(index, frames, resolve_threads(threads))
 
 
 def _parsed_index(
@@ -146,7 +161,7 @@ def _parsed_index(
     return index
 
 
-def _iterate(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[BitCost]:
+def _iterate(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[BitCost | MediaRefError]:
     assert index.parser is not None
     at_once = _FRAMES_A_THREAD * threads
     with PacketReader(index) as reader:
@@ -164,50 +179,68 @@ def _iterate(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator
                 ],
                 threads,
             )
-            made = {frame: _bit_cost(index, frame, cost) for frame, cost in zip(distinct, costs, strict=True)}
+            made = {frame: _result(index, frame, cost) for frame, cost in zip(distinct, costs, strict=True)}
             yield from (made[frame] for frame in asked)
 
 
-def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts | ParseError) -> BitCost:
+def _result(index: VideoIndex, frame: int, costs: FrameCosts | ParseError) -> BitCost | MediaRefError:
     from mediaref._native import ParseError
 
-    if isinstance(costs, ParseError):
-        row = int(index.packet_of[frame])
-        raise _ERRORS[costs.kind](
-            f"{index.source.name}: frame {frame} (packet {row}, byte {int(index.packets.position[row])}) stops at byte "
-            f"{costs.byte_position} of its packet: {costs.message}"
-        )
+    if not isinstance(costs, ParseError):
+        return _bit_cost(index, frame, costs)
+    row = int(index.packet_of[frame])
+    return _ERRORS[costs.kind](
+        f"{index.source.name}: frame {frame} (packet {row}, byte {int(index.packets.position[row])}) stops at byte "
+        f"{costs.byte_position} of its packet: {costs.message}"
+    )
+
+
+def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts) -> BitCost:
     turn = index.orientation
-    left, top, width, height = costs.crop
-    displayed = turn.apply_size(width, height)
+    left, top, width, height = _displayed_rectangle(index, costs)
+
+    def turned(map: NDArray[_Number]) -> NDArray[_Number]:
+        return np.ascontiguousarray(turn.apply(map))
+
+    shown_width, shown_height = turn.apply_size(width, height)
     return BitCost(
         frame_index=frame,
         pts_ns=None if index.pts_ns is None else int(index.pts_ns[frame]),
         is_shown=True,
         codec=index.codec,
         picture_type=costs.picture_type,
-        width=displayed[0],
-        height=displayed[1],
+        width=shown_width,
+        height=shown_height,
         unit=costs.unit,
-        origin=_origin(turn, costs),
-        bits=np.ascontiguousarray(turn.apply(costs.bits)),
-        cells=np.ascontiguousarray(turn.apply(_displayed_cells(costs.cells, left, top, width, height))),
+        origin=_origin(turn, costs, (left, top, width, height)),
+        bits=turned(costs.bits),
+        cells=turned(_displayed_cells(costs.cells, left, top, width, height)),
         overhead_bits=costs.overhead_bits,
         packet_bits=costs.packet_bits,
-        syntax={
-            name: np.ascontiguousarray(turn.apply(getattr(costs, name)))
-            for name in ("mode", "motion", "luma", "chroma")
-        },
-        information=np.ascontiguousarray(turn.apply(costs.information)),
-        qp=np.ascontiguousarray(turn.apply(costs.qp)),
-        kind=np.ascontiguousarray(turn.apply(costs.kind)),
+        syntax={name: turned(getattr(costs, name)) for name in ("mode", "motion", "luma", "chroma")},
+        information=turned(costs.information),
+        qp=turned(costs.qp),
+        kind=turned(costs.kind),
         random_access="packet",
     )
 
 
-def _origin(turn: Orientation, costs: FrameCosts) -> tuple[int, int]:
-    """Where the displayed picture begins (x, y) within the turned maps, in luma samples."""
+def _displayed_rectangle(index: VideoIndex, costs: FrameCosts) -> tuple[int, int, int, int]:
+    """Left, top, width and height of what is displayed of the coded picture."""
     left, top, width, height = costs.crop
+    stored = index.orientation.apply_size(index.width, index.height)
+    # A stream that does not crop 1088 coded lines may lie in a container that says 1080: FFmpeg then believes the
+    # container, if that leaves no block out.
+    uncropped = (width, height) == (costs.coded_width, costs.coded_height)
+    blocks = [(-(-shown // 16), -(-coded // 16)) for shown, coded in zip(stored, (width, height), strict=True)]
+    if uncropped and all(shown == coded for shown, coded in blocks) and stored[0] <= width and stored[1] <= height:
+        return left, top, *stored
+    return left, top, width, height
+
+
+def _origin(turn: Orientation, costs: FrameCosts, displayed: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Where the displayed picture begins (x, y) within the turned maps, in luma samples."""
+    left, top, width, height = displayed
     rows, cols = costs.bits.shape
     right, bottom = cols * costs.unit - left - width, rows * costs.unit - top - height
     if turn.transpose:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError
+from mediaref.errors import CorruptMediaError, MediaRefError
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.container import import_av, opened, translated_errors
@@ -32,6 +32,8 @@ _log = logging.getLogger("mediaref")
 #: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
 _HELD_BYTES = 256 << 20
 
+_Decoded = tuple[int, NDArray[np.uint8] | MediaRefError]
+
 Video = str | os.PathLike[str] | Source | VideoIndex
 
 
@@ -47,46 +49,54 @@ def decode_frames(
 
     `frames` are display indices. Pixels are uint8 `(height, width, 3)` RGB, turned as the container says, in arrays
     of their own; `size=(width, height)` scales them by area averaging in the same pass. They are those of a full
-    decode, bit for bit. Memory stays bounded however many frames are asked for.
+    decode, bit for bit. Memory stays bounded however many frames are asked for. `threads` None means the CPUs that
+    this process may use; none of them outlives the iterator.
     Raises what `VideoIndex.open` raises, `FrameIndexError`, and `CorruptMediaError` for a frame that gives no picture.
     """
     index = VideoIndex.open(video, storage_options=storage_options)
+    with closing(frames_or_errors(index, frames, threads=threads, size=size)) as decoded:
+        for frame, pixels in decoded:
+            if isinstance(pixels, MediaRefError):
+                raise pixels
+            yield frame, pixels
+
+
+def frames_or_errors(
+    index: VideoIndex,
+    frames: Sequence[int] | NDArray[np.integer],
+    *,
+    threads: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> Generator[_Decoded, None, None]:
+    """As `decode_frames`, but a frame that gives no picture has its error in its place, and the rest goes on."""
     plan = DecodePlan.of(index, frames)
     workers = resolve_threads(threads)
     if size is not None:
         size = index.orientation.apply_size(*size)
-
-    def finish(decoder: SpanDecoder, frame: VideoFrame) -> NDArray[np.uint8]:
-        return decoder.to_rgb(frame, size)
-
     width, height = size or (index.width, index.height)
     most = max((len(span.frames) for span in plan.spans), default=0)
     held = most * width * height * 3 * (workers + 1)
     if workers > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
-        decoded = _side_by_side(plan, workers, finish)
+        decoded = _side_by_side(plan, workers, size)
     else:
-        decoded = _one_by_one(plan, workers, finish)
+        decoded = _one_by_one(plan, workers, size)
     return _in_order(decoded, sorted({int(frame) for frame in frames}))
 
 
-Finish = Callable[["SpanDecoder", "VideoFrame"], NDArray[Any]]
-
-
-def _one_by_one(plan: DecodePlan, threads: int, finish: Finish) -> Iterator[tuple[int, NDArray[Any]]]:
+def _one_by_one(plan: DecodePlan, threads: int, size: tuple[int, int] | None) -> Generator[_Decoded, None, None]:
     with SpanDecoder(plan, threads) as decoder:
         for span in plan.spans:
-            for frame, picture in decoder.decode(span):
-                yield frame, finish(decoder, picture)
+            yield from decoder.decode(span, size)
 
 
-def _side_by_side(plan: DecodePlan, threads: int, finish: Finish) -> Iterator[tuple[int, NDArray[Any]]]:
+def _side_by_side(plan: DecodePlan, threads: int, size: tuple[int, int] | None) -> Generator[_Decoded, None, None]:
     """Spans on `threads` threads, one decoder each; at most one span more than threads is ready or under way."""
     idle: SimpleQueue[SpanDecoder] = SimpleQueue()
 
-    def work(span: Span) -> list[tuple[int, NDArray[Any]]]:
+    def work(span: Span) -> list[_Decoded]:
         decoder = idle.get()
         try:
-            return [(frame, finish(decoder, picture)) for frame, picture in decoder.decode(span)]
+            return list(decoder.decode(span, size))
         finally:
             idle.put(decoder)
 
@@ -94,7 +104,7 @@ def _side_by_side(plan: DecodePlan, threads: int, finish: Finish) -> Iterator[tu
         for _ in range(min(threads, len(plan.spans))):
             idle.put(stack.enter_context(SpanDecoder(plan, 1)))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="mediaref-decode"))
-        ahead: deque[Future[list[tuple[int, NDArray[Any]]]]] = deque()
+        ahead: deque[Future[list[_Decoded]]] = deque()
         try:
             for span in plan.spans:
                 ahead.append(pool.submit(work, span))
@@ -107,10 +117,10 @@ def _side_by_side(plan: DecodePlan, threads: int, finish: Finish) -> Iterator[tu
                 future.cancel()
 
 
-def _in_order(decoded: Iterator[tuple[int, NDArray[Any]]], order: Iterable[int]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Hold back what comes before its turn: spans overlap a little in display order in some streams."""
-    early: dict[int, NDArray[Any]] = {}
-    with closing(decoded):  # type: ignore[type-var]
+def _in_order(decoded: Generator[_Decoded, None, None], order: Iterable[int]) -> Generator[_Decoded, None, None]:
+    """Hold back what comes before its turn: in some streams spans overlap a little in display order."""
+    early: dict[int, NDArray[np.uint8] | MediaRefError] = {}
+    with closing(decoded):
         for frame in order:
             while frame not in early:
                 found, pixels = next(decoded)
@@ -149,10 +159,10 @@ class SpanDecoder:
     def __exit__(self, *_: object) -> None:
         self._resources.close()
 
-    def decode(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield `(frame, picture)` for the span's frames in display order, and feed nothing after the last of them.
+    def decode(self, span: Span, size: tuple[int, int] | None = None) -> Iterator[_Decoded]:
+        """Yield `(frame, pixels)` for each of the span's frames: in display order, then errors for those that failed.
 
-        Raises `CorruptMediaError` naming the first frame that gives no picture.
+        Pixels are uint8 `(height, width, 3)` RGB, turned for display; `size` is (width, height) before turning.
         """
         wanted = {int(self._index.packet_of[frame]) for frame in span.frames}
         attempt: Span | None = span
@@ -161,21 +171,22 @@ class SpanDecoder:
                 for row, picture in self._pictures(attempt):
                     if row in wanted:
                         wanted.discard(row)
-                        yield self._frame_of[row], picture
+                        yield self._frame_of[row], self._to_rgb(picture, size)
                 break
             except _FalseStartError:
                 _log.debug("%s: packet %d is no place to start; starting earlier", self._name, attempt.start)
                 attempt = self._plan.earlier(attempt)
-        if wanted:
-            row = min(wanted)
-            raise CorruptMediaError(
-                f"{self._name}: frame {self._frame_of[row]} (packet {row}, byte "
-                f"{int(self._index.packets.position[row])}) does not decode: the data is damaged, or misses pictures "
-                "that it depends on"
+        for row in sorted(wanted):
+            yield (
+                self._frame_of[row],
+                CorruptMediaError(
+                    f"{self._name}: frame {self._frame_of[row]} (packet {row}, byte "
+                    f"{int(self._index.packets.position[row])}) does not decode: the data is damaged, or pictures that "
+                    "it depends on are missing"
+                ),
             )
 
-    def to_rgb(self, picture: VideoFrame, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-        """uint8 `(height, width, 3)` RGB, turned for display; `size` is (width, height) before turning."""
+    def _to_rgb(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[np.uint8]:
         width, height = size or (picture.width, picture.height)
         scaled = (width, height) != (picture.width, picture.height)
         rgb = self._reformatter.reformat(
