@@ -54,7 +54,7 @@ class Grouper:
         self._bins = config.readiness_coverage_bins
         self._bins_wanted = min(self._bins, config.images_per_group - 1)
         self._least_gain = config.readiness_delta_ratio
-        self.shortest, self.longest = group_limits(config)
+        self.shortest, self.longest = (MIN_GROUP_FRAMES, config.group_size) if self._fixed else readiness_limits(config)
         self._finished = 0
         self._start = 0
         self._begin()
@@ -110,10 +110,8 @@ class Grouper:
         return group
 
 
-def group_limits(config: PreinferConfig) -> tuple[int, int]:
-    """The shortest and the longest group that the options allow, in frames."""
-    if config.grouping_mode == "fixed":
-        return MIN_GROUP_FRAMES, config.group_size
+def readiness_limits(config: PreinferConfig) -> tuple[int, int]:
+    """The shortest and the longest readiness group, in frames."""
     return max(MIN_GROUP_FRAMES, config.min_group_frames), max(MIN_GROUP_FRAMES, config.max_group_frames)
 
 

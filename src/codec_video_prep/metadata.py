@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from codec_video_prep.clock import Clock
 from codec_video_prep.config import PreinferConfig
 from codec_video_prep.geometry import Geometry
-from codec_video_prep.grouping import BITS_PER_PIXEL_LIMITS, Group, clamp_bits_per_pixel, group_limits
+from codec_video_prep.grouping import BITS_PER_PIXEL_LIMITS, Group, clamp_bits_per_pixel, readiness_limits
 from codec_video_prep.output import MASK_ONLY, MASK_SIDE_BY_SIDE
 from codec_video_prep.video_facts import VideoFacts
 
@@ -37,6 +37,8 @@ class Packed:
     """What meta.json says of each group."""
     origins: list[NDArray[np.int32]] = field(default_factory=list)
     """Where the patches of each group's canvases come from."""
+    seconds: list[float] = field(default_factory=list)
+    """How long packing each group took."""
     canvas_files: list[str] = field(default_factory=list)
     bad_frames: list[int] = field(default_factory=list)
     """Frames that show nothing."""
@@ -78,7 +80,8 @@ def describe_run(
         "frame_score_norm_debug": None,
     }
     timings = {**clock.seconds, "total_before_meta_write": clock.total, "total": clock.total}
-    return {**described, "timing_sec": timings, "timings": timings}
+    per_group = [{"group_idx": number, "sec": seconds} for number, seconds in enumerate(packed.seconds)]
+    return {**described, "timing_sec": timings, "timings": timings, "group_processing_timing_sec": per_group}
 
 
 def describe_group(
@@ -189,7 +192,7 @@ def _describe_geometry(geometry: Geometry) -> dict[str, Any]:
 
 
 def _describe_options(config: PreinferConfig) -> dict[str, Any]:
-    shortest, longest = group_limits(config)
+    shortest, longest = readiness_limits(config)
     named = (
         "avoid_keyframes grouping_mode group_size images_per_group readiness_sum_threshold_mode "
         "readiness_norm_sum_threshold min_group_frames max_group_frames readiness_coverage_bins "

@@ -203,6 +203,7 @@ class _Packer:
 
     def _close(self, group: Group) -> None:
         run, images = self._run, self._run.config.images_per_group
+        began = run.clock.total
         with run.clock("process_groups_make_canvases"):
             canvases, origins = pack_group(group, self._window, self._ids, images, run.geometry)
         if not is_whole(origins):
@@ -216,4 +217,5 @@ class _Packer:
         if self._masks is not None:
             for place, frame in enumerate(self._window):
                 self._masks.add(frame, keep_mask(group, place, run.geometry))
+        self._packed.seconds.append(run.clock.total - began)
         self._ids, self._window = [], []

@@ -64,7 +64,8 @@ def nearest_frames(starts: NDArray[np.float64], seconds: NDArray[np.floating]) -
     nanoseconds do not decide a tie.
     """
     place = np.interp(seconds, starts, np.arange(len(starts)))
-    return np.rint(np.round(place, 6)).astype(np.int64)
+    nearest: Frames = np.rint(np.round(place, 6)).astype(np.int64)
+    return nearest
 
 
 def avoid_keyframes(samples: Frames, is_key: NDArray[np.bool_]) -> Frames:
