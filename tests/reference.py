@@ -39,7 +39,9 @@ def plain_decode(path: Path, index: VideoIndex, *, qp: bool = False, pixels: boo
         stream.codec_context.thread_count = 1
         if qp:
             stream.codec_context.options = {"export_side_data": "venc_params"}
+        stored: list[int | None] = []
         for packet in container.demux(stream):
+            stored += [packet.pts] if packet.size else []
             try:
                 decoded = stream.codec_context.decode(packet if packet.size else None)
             except av.FFmpegError:
@@ -48,9 +50,10 @@ def plain_decode(path: Path, index: VideoIndex, *, qp: bool = False, pixels: boo
                 shown = index.orientation.apply(frame.to_ndarray(format="rgb24")) if pixels else np.empty(0)
                 quantiser = _qp_map(frame) if qp and not frame.interlaced_frame else None
                 frames.append((frame.pts, (digest(shown), quantiser, frame.is_corrupt)))
-        # A container whose timestamps contradict the decoder's order is shown by its timestamps; AVI has none.
-        if container.format.name != "avi" and all(pts is not None for pts, _ in frames):
-            frames.sort(key=lambda entry: entry[0])
+        # Where the timestamps contradict the decoder's order they win, unless they only repeat the decoding order.
+        times = [pts for pts, _ in frames]
+        if None not in times and stored != sorted(stored, key=lambda pts: pts or 0):
+            frames.sort(key=lambda entry: entry[0] or 0)
     columns = list(zip(*(content for _, content in frames), strict=True)) or [[], [], []]
     return PlainDecode(*(list(column) for column in columns))
 

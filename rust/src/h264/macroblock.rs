@@ -106,12 +106,14 @@ impl Macroblock {
         self.neighbours = neighbours;
         self.is_field = is_field;
         self.is_intra = false;
-        self.mb_type = None;
+        // A skipped macroblock leaves its costs as they are: none.
+        if self.mb_type.take().is_some() {
+            self.cost = Cost::default();
+        }
         self.transform_size_8x8 = false;
         self.coded_block_pattern = 0;
         self.intra_chroma_pred_mode = false;
         self.dc_coded = 0;
-        self.cost = Cost::default();
     }
 
     /// Clears the blocks inside the border, and the border with them.

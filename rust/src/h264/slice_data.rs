@@ -208,20 +208,24 @@ impl Walk<'_> {
         let unit = row * self.map.cols + col;
         let bits = (e.tell() - start.bit) as u32 - cost.overhead;
         let mode = bits - cost.motion - cost.luma - cost.chroma;
-        let is_first_plane = self.context.header.colour_plane_id == 0;
-        // Planes coded apart add up in one unit; only the first of them is luma.
-        let (luma, chroma) = if is_first_plane { (cost.luma, cost.chroma) } else { (0, cost.luma) };
-        self.map.syntax[Syntax::Mode as usize][unit] += mode;
-        self.map.syntax[Syntax::Motion as usize][unit] += cost.motion;
-        self.map.syntax[Syntax::Luma as usize][unit] += luma;
-        self.map.syntax[Syntax::Chroma as usize][unit] += chroma;
         // The engine starts anew behind I_PCM samples, which cost whole bits.
         let is_pcm = self.mb.mb_type == Some(MbType::IPcm);
         let fraction = if is_pcm { 0.0 } else { e.unspent() - start.unspent };
+        self.map.syntax[Syntax::Mode as usize][unit] += mode;
         self.map.information[unit] += bits as f32 + fraction;
+        let is_first_plane = self.context.header.colour_plane_id == 0;
         if is_first_plane {
             self.map.qp[unit] = if is_pcm { 0 } else { self.state.qp as i8 };
-            self.map.kind[unit] = kind_of(&self.mb) as u8;
+        }
+        if self.mb.mb_type.is_some() {
+            // Planes coded apart add up in one unit; only the first of them is luma.
+            let (luma, chroma) = if is_first_plane { (cost.luma, cost.chroma) } else { (0, cost.luma) };
+            self.map.syntax[Syntax::Motion as usize][unit] += cost.motion;
+            self.map.syntax[Syntax::Luma as usize][unit] += luma;
+            self.map.syntax[Syntax::Chroma as usize][unit] += chroma;
+            // Of planes coded apart, the highest kind: a unit is skipped if all of them are.
+            let kind = &mut self.map.kind[unit];
+            *kind = (*kind).max(kind_of(&self.mb) as u8);
         }
         if bits > 0 {
             self.spread_cells(row, col, mode);

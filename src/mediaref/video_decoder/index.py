@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -65,8 +64,10 @@ class VideoIndex:
     #: The packets' bytes stand in the file as the demuxer gives them.
     is_directly_readable: bool = field(repr=False)
     parser: StreamParser | None = field(repr=False)
-    #: What a decoder that starts in mid-stream must be told, for it does not see the first packet.
-    decoder_options: Mapping[str, str] = field(repr=False)
+    #: Some packets carry side data that their bytes alone do not have.
+    has_side_data: bool = field(repr=False)
+    #: Headers of the packets that change the parameter sets, by row: a decoder that starts later needs them.
+    headers: Mapping[int, bytes] = field(repr=False)
 
     @classmethod
     def open(
@@ -203,14 +204,9 @@ def _build(source: Source) -> VideoIndex:
         end_ns=None if times is None else _end(table, packet_of, times, time_base, rate, source.name),
         is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
         parser=scan.parser,
-        decoder_options=_x264_build(scan) if codec == "h264" else {},
+        has_side_data=scan.has_side_data,
+        headers=scan.headers,
     )
-
-
-def _x264_build(scan: Scan) -> dict[str, str]:
-    """The version of x264 that made the stream, as it says in its first packet: decoders work around its old faults."""
-    found = re.search(rb"x264 - core (\d+)", bytes(scan.head[0]))
-    return {"x264_build": found[1].decode()} if found else {}
 
 
 def _first_frame(stream: VideoStream, scan: Scan) -> VideoFrame | None:
@@ -254,14 +250,14 @@ def _presentation(
 
 
 def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool:
-    pts, dts = table.pts[rows], table.dts[rows]
+    pts = table.pts[rows]
     if (pts == NO_TIME).any():
         return False
-    # AVI stores no presentation times. FFmpeg then offers decoding times with a constant added, which would show the
-    # frames in decoding order: where the headers ask for another order, believe the headers.
-    shifted = bool((dts != NO_TIME).all()) and bool((pts - dts == pts[:1] - dts[:1]).all())
+    # AVI and some broken MP4 files store no presentation times. FFmpeg then offers times that rise in decoding order:
+    # where the headers ask for another order, believe the headers.
     by_headers = np.lexsort((table.poc[rows], table.sequence[rows]))
-    return not (shifted and bool((np.diff(by_headers) < 0).any()))
+    reordered = bool((np.diff(by_headers) < 0).any())
+    return not reordered or bool((np.diff(pts) < 0).any())
 
 
 def _without_ragged_start(source: Source, table: PacketTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mediaref.errors import CorruptMediaError, LimitExceededError
 from mediaref.video_decoder.container import import_av
+from mediaref.video_decoder.h264_headers import decoder_headers
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -91,6 +92,8 @@ class Scan:
     parser: StreamParser | None
     #: Some packet carries side data (a palette, a new sample description) that its bytes alone do not have.
     has_side_data: bool
+    #: Row and headers of the packets that bring parameter sets which change what is in force.
+    headers: dict[int, bytes]
     #: The first packets, to decode the first frame from.
     head: list[VideoPacket]
     #: Row and content of a few packets spread over the stream.
@@ -104,14 +107,17 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
     Raises `CorruptMediaError` if there is no packet at all, and `LimitExceededError`.
     """
     parser = None
+    extradata = stream.codec_context.extradata or b""
     if codec in PARSED_CODECS:
         from mediaref._native import StreamParser
 
-        parser = StreamParser(codec, stream.codec_context.extradata or b"")
+        parser = StreamParser(codec, extradata)
     parts: list[dict[str, NDArray[np.generic]]] = []
     has_side_data = False
     head: list[VideoPacket] = []
     samples: dict[int, bytes] = {}
+    headers: dict[int, bytes] = {}
+    before: VideoPacket | None = None
     total = 0
     for chunk in _chunks(container, stream, name):
         new_extradata = _new_extradata(chunk[0])
@@ -119,6 +125,11 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
         if parser is not None and new_extradata is not None:
             parser.set_extradata(new_extradata)
         parts.append(_container_columns(chunk) | _header_columns(chunk, parser))
+        if parser is not None:
+            for row in _changes([part["parameter_sets"] for part in parts[-2:]]):
+                packet = chunk[row] if row >= 0 else before
+                headers[total + row] = decoder_headers(bytes(packet), extradata) if packet is not None else b""
+        before = chunk[-1]
         if not head:
             head = chunk[:_HEAD_PACKETS]
         if len(samples) < _MAX_SAMPLES:
@@ -131,7 +142,15 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
     if not parts:
         raise CorruptMediaError(f"{name}: its video stream has no data")
     columns = {field.name: np.concatenate([part[field.name] for part in parts]) for field in fields(PacketTable)}
-    return Scan(PacketTable(**columns), parser, has_side_data, head, samples)
+    return Scan(PacketTable(**columns), parser, has_side_data, headers, head, samples)
+
+
+def _changes(parameter_sets: list[NDArray[np.generic]]) -> list[int]:
+    """Rows of the last chunk after which other parameter sets are in force; -1 stands for the chunk before's last."""
+    seen = len(parameter_sets[0]) if len(parameter_sets) == 2 else 0
+    joined = np.concatenate(parameter_sets)
+    rows = np.flatnonzero(joined[1:] != joined[:-1]) - seen
+    return [int(row) for row in rows if row >= -1]
 
 
 def _chunks(container: InputContainer, stream: VideoStream, name: str) -> Iterator[list[VideoPacket]]:

@@ -98,11 +98,12 @@ class _Starts:
             clean = table.is_key.copy()
         else:
             # A recovery point on a P picture (intra refresh) promises exact pictures only later on; how much later
-            # the table does not say, so it is no start. A decoder that starts late has seen only the container's
-            # parameter sets, so a start is taken only where those are in force.
+            # the table does not say, so it is no start.
             clean = table.is_recovery_point & table.is_key & (table.picture_type == _INTRA)
             clean |= table.is_idr
-            clean &= table.parameter_sets == table.parameter_sets[0]
+            if index.has_side_data:
+                # Parameter sets that come as side data reach a decoder only with their packet: start before them.
+                clean &= table.parameter_sets <= table.parameter_sets[:2].max()
         clean &= table.has_picture & ~table.is_second_field
         clean[0] = True
         self.points = np.flatnonzero(clean)

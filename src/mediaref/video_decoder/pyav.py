@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from fractions import Fraction
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -153,7 +153,7 @@ class SpanDecoder:
             self._codec = stream.codec_context
             self._codec.thread_count = self._threads
             self._codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
-            self._codec.options = {**self._codec.options, **self._index.decoder_options}
+            self._told = 0  # rows before this one have been fed, or their headers have
             self._reformatter = av.video.reformatter.VideoReformatter()
             self._area = av.video.reformatter.Interpolation.AREA
             self._resources = stack.pop_all()
@@ -210,6 +210,7 @@ class SpanDecoder:
         self._codec.reorder_depth = max(self._codec.reorder_depth, depth)
         trusted = self._index.parser is not None or span.start == 0
         try:
+            self._tell_headers(span.start)
             for row, packet in self._reader.read(span.packets.tolist()):
                 packet.pts = packet.dts = row
                 for found, picture in self._decode(packet):
@@ -223,6 +224,14 @@ class SpanDecoder:
         finally:
             if self._codec.is_open:
                 self._codec.flush_buffers()
+
+    def _tell_headers(self, start: int) -> None:
+        """Feed the parameter sets of packets that are passed over: those in force at `start` may be among them."""
+        for row, headers in self._index.headers.items():
+            if self._told <= row < start and headers:
+                with suppress(ValueError):  # FFmpeg takes note of the sets, and complains that there is no picture
+                    self._codec.decode(import_av().Packet(headers))
+        self._told = max(self._told, start)
 
     def _is_clean_start(self, row: int, picture: VideoFrame, span: Span) -> bool:
         """Containers mark keyframes falsely at times: where only they tell, ask the decoder about the first picture."""
