@@ -28,16 +28,16 @@ class PlainDecode:
     corrupt: list[bool]
 
 
-def plain_decode(path: Path, index: VideoIndex, *, qp: bool = False, pixels: bool = True) -> PlainDecode:
+def plain_decode(path: Path, index: VideoIndex, *, qp_every: int = 0, pixels: bool = True) -> PlainDecode:
     """Decode everything in one go, as simply as PyAV can; packets that fail are passed over.
 
-    `qp=True` also asks the decoder for the quantiser of each macroblock, of progressive frames.
+    `qp_every=n` also asks the decoder for the quantiser of each macroblock, of every n-th frame if it is progressive.
     """
     frames: list[tuple[int | None, tuple[Any, ...]]] = []
     with av.open(str(path)) as container:
         stream = next(stream for stream in container.streams.video if stream.codec_context)
         stream.codec_context.thread_count = 1
-        if qp:
+        if qp_every:
             stream.codec_context.options = {"export_side_data": "venc_params"}
         stored: list[int | None] = []
         for packet in container.demux(stream):
@@ -48,7 +48,8 @@ def plain_decode(path: Path, index: VideoIndex, *, qp: bool = False, pixels: boo
                 continue
             for frame in decoded:
                 shown = index.orientation.apply(frame.to_ndarray(format="rgb24")) if pixels else np.empty(0)
-                quantiser = _qp_map(frame) if qp and not frame.interlaced_frame else None
+                chosen = qp_every and len(frames) % qp_every == 0 and not frame.interlaced_frame
+                quantiser = _qp_map(frame) if chosen else None
                 frames.append((frame.pts, (digest(shown), quantiser, frame.is_corrupt)))
         # Where the timestamps contradict the decoder's order they win, unless they only repeat the decoding order.
         times = [pts for pts, _ in frames]
