@@ -155,6 +155,7 @@ class SpanDecoder:
             self._codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
             self._told = 0  # rows before this one have been fed, or their headers have
             self._reformatter = av.video.reformatter.VideoReformatter()
+            self._scaler = av.video.reformatter.VideoReformatter()
             self._area = av.video.reformatter.Interpolation.AREA
             self._resources = stack.pop_all()
         return self
@@ -191,6 +192,9 @@ class SpanDecoder:
 
     def _to_rgb(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[np.uint8]:
         width, height = size or (picture.width, picture.height)
+        if (width, height) != (picture.width, picture.height) and picture.format.name.startswith("yuv"):
+            # Planes first, colours after: FFmpeg is three times faster at it, and as near to the averages of RGB.
+            picture = self._scaler.reformat(picture, width, height, interpolation=self._area, threads=1)
         scaled = (width, height) != (picture.width, picture.height)
         rgb = self._reformatter.reformat(
             picture, width, height, "rgb24", interpolation=self._area if scaled else None, threads=1
