@@ -64,7 +64,7 @@ class VideoIndex:
     #: The packets' bytes stand in the file as the demuxer gives them.
     is_directly_readable: bool = field(repr=False)
     parser: StreamParser | None = field(repr=False)
-    #: Some packets carry side data that their bytes alone do not have.
+    #: Some packets carry, beside their bytes, what a decoder must have.
     has_side_data: bool = field(repr=False)
     #: Headers of the packets that change the parameter sets, by row: a decoder that starts later needs them.
     headers: Mapping[int, bytes] = field(repr=False)
@@ -212,10 +212,11 @@ def _build(source: Source) -> VideoIndex:
 def _first_frame(stream: VideoStream, scan: Scan) -> VideoFrame | None:
     """The first frame that the head of the stream decodes to: it knows its size and which way up it is shown."""
     stream.codec_context.thread_count = 1
-    for packet in (*scan.head, None):
-        frames = _decoded(stream, packet)
+    for packet in scan.head:
+        frames = _decoded(stream, packet) or _decoded(stream, None)
         if frames:
             return frames[0]
+        stream.codec_context.flush_buffers()
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,8 @@ NO_TIME = np.iinfo(np.int64).min
 
 #: Codecs whose headers and bits the native module reads.
 PARSED_CODECS = frozenset({"h264"})
+
+_DECODER_SIDE_DATA = frozenset({"new_extradata", "palette", "param_change"})
 
 _CHUNK_PACKETS = 512
 _HEAD_PACKETS = 16
@@ -90,7 +92,7 @@ class Scan:
 
     table: PacketTable
     parser: StreamParser | None
-    #: Some packet carries side data (a palette, a new sample description) that its bytes alone do not have.
+    #: Some packet carries, beside its bytes, what a decoder must have: a palette, a new sample description.
     has_side_data: bool
     #: Row and headers of the packets that bring parameter sets which change what is in force.
     headers: dict[int, bytes]
@@ -119,11 +121,11 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
     headers: dict[int, bytes] = {}
     before: VideoPacket | None = None
     total = 0
-    for chunk in _chunks(container, stream, name):
-        new_extradata = _new_extradata(chunk[0])
-        has_side_data = has_side_data or new_extradata is not None or _has_side_data(chunk)
-        if parser is not None and new_extradata is not None:
-            parser.set_extradata(new_extradata)
+    for gathered in _chunks(container, stream, name):
+        chunk = gathered.packets
+        has_side_data = has_side_data or gathered.has_side_data
+        if parser is not None and gathered.new_extradata is not None:
+            parser.set_extradata(gathered.new_extradata)
         parts.append(_container_columns(chunk) | _header_columns(chunk, parser))
         if parser is not None:
             for row in _changes([part["parameter_sets"] for part in parts[-2:]]):
@@ -141,7 +143,7 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
             )
     if not parts:
         raise CorruptMediaError(f"{name}: its video stream has no data")
-    columns = {field.name: np.concatenate([part[field.name] for part in parts]) for field in fields(PacketTable)}
+    columns = {each.name: np.concatenate([part[each.name] for part in parts]) for each in fields(PacketTable)}
     return Scan(PacketTable(**columns), parser, has_side_data, headers, head, samples)
 
 
@@ -153,35 +155,43 @@ def _changes(parameter_sets: list[NDArray[np.generic]]) -> list[int]:
     return [int(row) for row in rows if row >= -1]
 
 
-def _chunks(container: InputContainer, stream: VideoStream, name: str) -> Iterator[list[VideoPacket]]:
+@dataclass
+class _Chunk:
+    packets: list[VideoPacket] = field(default_factory=list)
+    #: Brought by the first packet: parameter sets that hold from it on.
+    new_extradata: bytes | None = None
+    has_side_data: bool = False
+    size: int = 0
+
+
+def _chunks(container: InputContainer, stream: VideoStream, name: str) -> Iterator[_Chunk]:
     """The stream's packets in decoding order; one that brings new extradata begins a chunk."""
-    chunk: list[VideoPacket] = []
-    held = count = 0
+    chunk = _Chunk()
+    count = 0
     av = import_av()
     try:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if chunk and (len(chunk) == _CHUNK_PACKETS or held >= _CHUNK_BYTES or _new_extradata(packet) is not None):
+            side_data = {}
+            for side in packet.iter_sidedata():  # nearly always none, and cheaper than asking for one kind by name
+                side_data[side.data_type] = bytes(side)
+            new_extradata = side_data.get("new_extradata")
+            full = len(chunk.packets) == _CHUNK_PACKETS or chunk.size >= _CHUNK_BYTES
+            if chunk.packets and (full or new_extradata is not None):
                 yield chunk
-                chunk, held = [], 0
-            chunk.append(packet)
-            held += packet.size
+                chunk = _Chunk()
+            chunk.new_extradata = new_extradata or chunk.new_extradata
+            chunk.has_side_data |= not _DECODER_SIDE_DATA.isdisjoint(side_data)
+            chunk.packets.append(packet)
+            chunk.size += packet.size
             count += 1
     except av.error.FFmpegError as error:
         if not count:
             raise
         _log.warning("%s: the container breaks off after %d packets: %s", name, count, error)
-    if chunk:
+    if chunk.packets:
         yield chunk
-
-
-def _new_extradata(packet: VideoPacket) -> bytes | None:
-    return bytes(packet.get_sidedata("new_extradata")) if packet.has_sidedata("new_extradata") else None
-
-
-def _has_side_data(chunk: list[VideoPacket]) -> bool:
-    return any(True for packet in chunk for _ in packet.iter_sidedata())
 
 
 def _container_columns(chunk: list[VideoPacket]) -> dict[str, NDArray[np.generic]]:

@@ -202,7 +202,8 @@ class SpanDecoder:
         plane = rgb.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
         pixels = rows[:, : width * 3].reshape(height, width, 3)
-        return np.array(self._index.orientation.apply(pixels), order="C")
+        # Nobody else has this memory, so where it is laid out plainly it becomes the array's own without a copy.
+        return np.ascontiguousarray(self._index.orientation.apply(pixels))
 
     @property
     def _name(self) -> str:
