@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import random
 import shutil
@@ -16,8 +17,16 @@ import pytest
 from clips import CLIPS, make_clip, set_rotation
 from PIL import Image
 
-from mediaref.errors import CorruptMediaError, MediaNotFoundError, TimestampError, UnsupportedBitstreamError
-from mediaref.video_decoder import VideoIndex
+from mediaref import cleanup_cache
+from mediaref.errors import (
+    CorruptMediaError,
+    LimitExceededError,
+    MediaNotFoundError,
+    TimestampError,
+    UnsupportedBitstreamError,
+)
+from mediaref.video_decoder import VideoIndex, packets
+from mediaref.video_decoder.cache import BoundedCache
 from mediaref.video_decoder.index import _nanoseconds
 
 Clip = Callable[[str], Path]
@@ -193,3 +202,40 @@ def test_flipped_bytes_give_an_index_or_an_error_of_ours(clip: Clip, tmp_path: P
         path.write_bytes(damaged)
         with contextlib.suppress(CorruptMediaError, UnsupportedBitstreamError):
             assert len(VideoIndex.open(path)) > 0
+
+
+def test_limits_are_limits(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    for limit, allowed in ((24, True), (23, False)):
+        cleanup_cache()
+        monkeypatch.setattr(packets, "MAX_PACKETS", limit)
+        if allowed:
+            assert len(VideoIndex.open(clip("plain"))) == 24
+        else:
+            with pytest.raises(LimitExceededError, match="MAX_PACKETS"):
+                VideoIndex.open(clip("plain"))
+
+
+def test_a_long_stream_is_scanned_in_chunks(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    whole = VideoIndex.open(clip("raw"))
+    cleanup_cache()
+    monkeypatch.setattr(packets, "_CHUNK_PACKETS", 1)
+    pieces = VideoIndex.open(clip("raw"))
+    for column in dataclasses.fields(whole.packets):
+        np.testing.assert_array_equal(getattr(pieces.packets, column.name), getattr(whole.packets, column.name))
+    assert pieces.headers == whole.headers != {}
+
+
+def test_the_cache_forgets_what_was_used_least() -> None:
+    kept: BoundedCache[str] = BoundedCache(capacity=10, weight=len)
+    for key in ("aaaa", "bbbb", "aaaa", "cccc"):
+        assert kept.get(key, lambda key=key: key) == key  # type: ignore[misc]
+    assert len(kept) == 2
+    made: list[str] = []
+    kept.get("aaaa", lambda: made.append("a") or "aaaa")  # type: ignore[func-returns-value]
+    kept.get("bbbb", lambda: made.append("b") or "bbbb")  # type: ignore[func-returns-value]
+    assert made == ["b"]
+    assert kept.get("long", lambda: "x" * 100) == "x" * 100
+    kept.clear()
+    assert len(kept) == 0

@@ -184,7 +184,7 @@ def _build(source: Source) -> VideoIndex:
         time_base, rate = Fraction(stream.time_base or 1), stream.average_rate
         first = _first_frame(stream, scan)
         size = (first.width, first.height) if first else (stream.codec_context.width, stream.codec_context.height)
-    table = scan.table
+    table = scan.table()
     packet_of, times = _presentation(source, table, scan.parser is not None)
     if len(packet_of) == 0:
         raise CorruptMediaError(f"{source.name}: has no frame that can be shown")

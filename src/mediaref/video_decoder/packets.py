@@ -86,20 +86,63 @@ class PacketTable:
         return expected if expected in rows else int(rows[0])
 
 
-@dataclass
 class Scan:
-    """A packet table, and what else the pass over the packets found out."""
+    """What one pass over the packets of a stream finds out."""
 
-    table: PacketTable
-    parser: StreamParser | None
-    #: Some packet carries, beside its bytes, what a decoder must have: a palette, a new sample description.
-    has_side_data: bool
-    #: Row and headers of the packets that bring parameter sets which change what is in force.
-    headers: dict[int, bytes]
-    #: The first packets, to decode the first frame from.
-    head: list[VideoPacket]
-    #: Row and content of a few packets spread over the stream.
-    samples: dict[int, bytes]
+    def __init__(self, codec: str, extradata: bytes) -> None:
+        #: Reads the packets' headers; None for a codec whose headers are not read.
+        self.parser: StreamParser | None = None
+        if codec in PARSED_CODECS:
+            from mediaref._native import StreamParser
+
+            self.parser = StreamParser(codec, extradata)
+        #: Some packet carries, beside its bytes, what a decoder must have: a palette, a new sample description.
+        self.has_side_data = False
+        #: Row and headers of the packets that bring parameter sets which change what is in force.
+        self.headers: dict[int, bytes] = {}
+        #: The first packets, to decode the first frame from.
+        self.head: list[VideoPacket] = []
+        #: Row and content of a few packets spread over the stream.
+        self.samples: dict[int, bytes] = {}
+        self._extradata = extradata
+        self._parts: list[dict[str, NDArray[np.generic]]] = []
+        self._count = 0
+        self._last: VideoPacket | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, chunk: _Chunk) -> None:
+        """Take note of the next packets."""
+        packets = chunk.packets
+        self.has_side_data |= chunk.has_side_data
+        if self.parser is not None and chunk.new_extradata is not None:
+            self.parser.set_extradata(chunk.new_extradata)
+        self._parts.append(_container_columns(packets) | _header_columns(packets, self.parser))
+        self._keep_headers(packets)
+        if not self.head:
+            self.head = packets[:_HEAD_PACKETS]
+        if len(self.samples) < _MAX_SAMPLES:
+            self.samples[self._count] = bytes(packets[0])
+        self._count += len(packets)
+        self._last = packets[-1]
+
+    def table(self) -> PacketTable:
+        """All packets seen."""
+        names = [column.name for column in fields(PacketTable)]
+        return PacketTable(**{name: np.concatenate([part[name] for part in self._parts]) for name in names})
+
+    def _keep_headers(self, packets: list[VideoPacket]) -> None:
+        """Keep the headers of the packets after which other parameter sets are in force than before."""
+        if self.parser is None:
+            return
+        in_force = self._parts[-1]["parameter_sets"]
+        changes = [int(row) for row in np.flatnonzero(in_force[1:] != in_force[:-1])]
+        kept = [(self._count + row, packets[row]) for row in changes]
+        if self._last is not None and self._parts[-2]["parameter_sets"][-1] != in_force[0]:
+            kept.append((self._count - 1, self._last))
+        for row, packet in kept:
+            self.headers[row] = decoder_headers(bytes(packet), self._extradata)
 
 
 def scan_packets(container: InputContainer, stream: VideoStream, codec: str, name: str) -> Scan:
@@ -108,51 +151,16 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
     A container that breaks off is read up to there, with a warning in the log.
     Raises `CorruptMediaError` if there is no packet at all, and `LimitExceededError`.
     """
-    parser = None
-    extradata = stream.codec_context.extradata or b""
-    if codec in PARSED_CODECS:
-        from mediaref._native import StreamParser
-
-        parser = StreamParser(codec, extradata)
-    parts: list[dict[str, NDArray[np.generic]]] = []
-    has_side_data = False
-    head: list[VideoPacket] = []
-    samples: dict[int, bytes] = {}
-    headers: dict[int, bytes] = {}
-    before: VideoPacket | None = None
-    total = 0
-    for gathered in _chunks(container, stream, name):
-        chunk = gathered.packets
-        has_side_data = has_side_data or gathered.has_side_data
-        if parser is not None and gathered.new_extradata is not None:
-            parser.set_extradata(gathered.new_extradata)
-        parts.append(_container_columns(chunk) | _header_columns(chunk, parser))
-        if parser is not None:
-            for row in _changes([part["parameter_sets"] for part in parts[-2:]]):
-                packet = chunk[row] if row >= 0 else before
-                headers[total + row] = decoder_headers(bytes(packet), extradata) if packet is not None else b""
-        before = chunk[-1]
-        if not head:
-            head = chunk[:_HEAD_PACKETS]
-        if len(samples) < _MAX_SAMPLES:
-            samples[total] = bytes(chunk[0])
-        total += len(chunk)
-        if total > MAX_PACKETS:
+    scan = Scan(codec, stream.codec_context.extradata or b"")
+    for chunk in _chunks(container, stream, name):
+        scan.add(chunk)
+        if len(scan) > MAX_PACKETS:
             raise LimitExceededError(
                 f"{name}: has more packets than mediaref.video_decoder.packets.MAX_PACKETS ({MAX_PACKETS})"
             )
-    if not parts:
+    if not len(scan):
         raise CorruptMediaError(f"{name}: its video stream has no data")
-    columns = {each.name: np.concatenate([part[each.name] for part in parts]) for each in fields(PacketTable)}
-    return Scan(PacketTable(**columns), parser, has_side_data, headers, head, samples)
-
-
-def _changes(parameter_sets: list[NDArray[np.generic]]) -> list[int]:
-    """Rows of the last chunk after which other parameter sets are in force; -1 stands for the chunk before's last."""
-    seen = len(parameter_sets[0]) if len(parameter_sets) == 2 else 0
-    joined = np.concatenate(parameter_sets)
-    rows = np.flatnonzero(joined[1:] != joined[:-1]) - seen
-    return [int(row) for row in rows if row >= -1]
+    return scan
 
 
 @dataclass

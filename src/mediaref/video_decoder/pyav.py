@@ -232,7 +232,7 @@ class SpanDecoder:
 
     def _tell_headers(self, start: int) -> None:
         """Feed the parameter sets of packets that are passed over: those in force at `start` may be among them."""
-        for row, headers in self._index.headers.items():
+        for row, headers in sorted(self._index.headers.items()):
             if self._told <= row < start and headers:
                 with suppress(ValueError):  # FFmpeg takes note of the sets, and complains that there is no picture
                     self._codec.decode(import_av().Packet(headers))
