@@ -5,5 +5,6 @@
 pub mod bits;
 pub mod cabac;
 pub mod error;
+pub mod hevc;
 pub mod map;
 pub mod packet;
