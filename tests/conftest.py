@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from clips import CLIPS
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
@@ -57,7 +56,7 @@ def corpus_files(*folders: str, codec: str = "") -> list[CorpusFile]:
 
 
 @pytest.fixture(autouse=True)
-def _needs_corpus(request: pytest.FixtureRequest) -> Iterator[None]:
+def _needs_corpus(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("corpus") and not CORPUS.is_dir():
         pytest.skip(f"no corpus at {CORPUS}")
-    yield
+    return

@@ -5,6 +5,10 @@
 pub mod bits;
 pub mod cabac;
 pub mod error;
+pub mod h264;
 pub mod hevc;
 pub mod map;
+pub mod nal;
 pub mod packet;
+#[cfg(feature = "extension-module")]
+mod python;

@@ -61,8 +61,8 @@ pub struct CodingTree<'a> {
 #[derive(Default)]
 pub struct Unit {
     bits: [u32; 4],
-    /// `log2` of `ivlCurrRange` where the unit began, less what PCM blocks restarted.
-    log2_range: f32,
+    /// `Cabac::unspent` where the unit began, and what PCM blocks left of it.
+    unspent: f32,
     pub kind: Option<Kind>,
     qp_sum: i32,
     qp_weight: i32,
@@ -171,11 +171,12 @@ impl<'a> CodingTree<'a> {
     pub fn coding_tree_unit(&mut self, rs: usize) -> Result<()> {
         let (x, y) = self.ctb_origin(rs);
         let scan = &self.picture.scan;
-        let is_available =
-            |other: usize| self.picture.slice_addr_rs[other] == self.slice.slice_addr_rs as u32 && scan.is_same_tile(rs, other);
+        let is_available = |other: usize| {
+            self.picture.slice_addr_rs[other] == self.slice.slice_addr_rs as u32 && scan.is_same_tile(rs, other)
+        };
         let has_left = x > 0 && is_available(rs - 1);
         let has_above = y > 0 && is_available(rs - scan.width);
-        self.unit = Unit { log2_range: log2(self.engine.range()), ..Unit::default() };
+        self.unit = Unit { unspent: self.engine.unspent(), ..Unit::default() };
         if !has_left {
             // What an unavailable neighbour stands for: depth 0, not skipped, no intra mode.
             self.left = [0; 8];
@@ -323,10 +324,13 @@ impl<'a> CodingTree<'a> {
         self.unit.qp_weight += weight;
     }
 
-    /// The arithmetic decoder is about to start anew within the unit, at its full range.
-    pub fn restart_information(&mut self) {
-        const START_RANGE: u32 = 510;
-        self.unit.log2_range += log2(START_RANGE) - log2(self.engine.range());
+    /// Starts the arithmetic decoder anew within a unit, at a byte.
+    pub fn restart_engine(&mut self, start: usize) -> Result<()> {
+        self.unit.unspent -= self.engine.unspent();
+        self.engine = Cabac::new(self.bytes, start)?;
+        self.unit.unspent += self.engine.unspent();
+        self.mark = self.engine.tell();
+        Ok(())
     }
 
     /// Hands a parsed unit over to the map.
@@ -336,13 +340,9 @@ impl<'a> CodingTree<'a> {
         for (plane, &bits) in map.syntax.iter_mut().zip(&unit.bits) {
             plane[rs] = bits;
         }
-        map.information[rs] = bits as f32 + unit.log2_range - log2(self.engine.range());
+        map.information[rs] = bits as f32 + self.engine.unspent() - unit.unspent;
         map.kind[rs] = unit.kind.unwrap_or(Kind::Skip) as u8;
         let weight = unit.qp_weight.max(1);
-        map.qp[rs] = (2 * unit.qp_sum + weight).div_euclid(2 * weight) as i8;
+        map.qp[rs] = (2 * unit.qp_sum + weight).div_euclid(2 * weight) as _;
     }
-}
-
-fn log2(range: u32) -> f32 {
-    (range as f32).log2()
 }

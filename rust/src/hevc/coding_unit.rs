@@ -4,7 +4,6 @@ use super::coding_tree::{Area, CodingTree, INTRA_DC, SKIPPED};
 use super::contexts as ctx;
 use super::slice_data::START_UP_BITS;
 use super::slice_header::SliceType;
-use crate::cabac::Cabac;
 use crate::error::{Error, Result};
 use crate::map::{Kind, Syntax};
 
@@ -181,7 +180,6 @@ impl CodingTree<'_> {
     fn pcm_sample(&mut self, cu: &CodingUnit) -> Result<()> {
         let Some(pcm) = self.sps.pcm else { return Ok(()) };
         self.charge(Syntax::Mode, cu.area());
-        self.restart_information();
         let start = self.engine.tell();
         if self.bytes.get((start - 1) / 8).is_none_or(|byte| byte << ((start - 1) % 8) != 0x80) {
             return Err(Error::corrupt("PCM samples do not begin where they must", start));
@@ -204,9 +202,7 @@ impl CodingTree<'_> {
         self.add_bits(Syntax::Chroma, cu.area(), chroma_bits as u32);
         self.picture.map.overhead_bits += (aligned - start + START_UP_BITS) as u64;
         // 64 samples or more of each depth: the end is aligned again.
-        self.engine = Cabac::new(self.bytes, end / 8)?;
-        self.mark = self.engine.tell();
-        Ok(())
+        self.restart_engine(end / 8)
     }
 
     /// The intra prediction modes of all parts, luma first.

@@ -18,6 +18,7 @@ mod prediction_unit;
 mod ref_pic_set;
 mod residual;
 mod scan;
+mod scanner;
 mod slice_data;
 mod slice_header;
 mod sps;
@@ -26,4 +27,5 @@ mod transform_tree;
 mod vui;
 
 pub use parameter_sets::ParameterSets;
-pub use picture::frame_map;
+pub use picture::{Scratch, frame_map};
+pub use scanner::Scanner;

@@ -1,11 +1,9 @@
-//! NAL units of a packet (7.3.1, Annex B, and the length-prefixed form of ISO/IEC 14496-15).
-
-use crate::error::{Error, Result};
+//! NAL unit headers (7.3.1.2) and what their types tell (Table 7-1).
 
 /// Length of `nal_unit_header()` in bytes.
 pub const NAL_HEADER_BYTES: usize = 2;
 
-/// `nal_unit_type` (Table 7-1), the ones told apart here.
+/// `nal_unit_type`, those that are told apart here.
 pub mod nal_unit_type {
     pub const RADL_N: u8 = 6;
     pub const RADL_R: u8 = 7;
@@ -22,15 +20,6 @@ pub mod nal_unit_type {
     pub const PPS: u8 = 34;
     pub const EOS: u8 = 36;
     pub const EOB: u8 = 37;
-}
-
-/// How a stream's packets are cut into NAL units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Framing {
-    #[default]
-    AnnexB,
-    /// Each NAL unit behind its length in this many bytes (1 to 4).
-    LengthPrefixed(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +55,11 @@ impl<'a> NalUnit<'a> {
         is_slice && self.nuh_layer_id == 0
     }
 
+    /// A set that pictures of the base layer may refer to.
+    pub fn is_parameter_set(&self) -> bool {
+        matches!(self.nal_unit_type, nal_unit_type::SPS | nal_unit_type::PPS) && self.nuh_layer_id == 0
+    }
+
     pub fn is_irap(&self) -> bool {
         is_irap(self.nal_unit_type)
     }
@@ -96,122 +90,9 @@ pub fn is_sub_layer_non_reference(kind: u8) -> bool {
     kind < nal_unit_type::RSV_VCL_R15 && kind & 1 == 0
 }
 
-/// Walks the NAL units of a packet and counts the bytes between them.
-pub struct NalUnits<'a> {
-    packet: &'a [u8],
-    framing: Framing,
-    pos: usize,
-    framing_bytes: usize,
-}
-
-impl<'a> NalUnits<'a> {
-    pub fn new(packet: &'a [u8], framing: Framing) -> Self {
-        Self { packet, framing, pos: 0, framing_bytes: 0 }
-    }
-
-    /// Bytes met so far that belong to no NAL unit: start codes, zeros between units, length fields.
-    pub fn framing_bytes(&self) -> usize {
-        self.framing_bytes
-    }
-
-    /// The next NAL unit's bytes and their position; empty units are passed over.
-    pub fn next_bytes(&mut self) -> Result<Option<(&'a [u8], usize)>> {
-        match self.framing {
-            Framing::AnnexB => Ok(self.next_after_start_code()),
-            Framing::LengthPrefixed(size) => self.next_after_length(size),
-        }
-    }
-
-    fn next_after_start_code(&mut self) -> Option<(&'a [u8], usize)> {
-        loop {
-            let before = self.pos;
-            let Some(code) = find_start_code(self.packet, before) else {
-                // Nothing but zeros or junk without a start code is left.
-                self.framing_bytes += self.packet.len() - before;
-                self.pos = self.packet.len();
-                return None;
-            };
-            let start = code + 3;
-            let next = find_start_code(self.packet, start).unwrap_or(self.packet.len());
-            // A NAL unit never ends in a zero byte (7.4.1): these are trailing_zero_8bits.
-            let end = self.packet[start..next].iter().rposition(|&b| b != 0).map_or(start, |last| start + last + 1);
-            self.pos = end;
-            self.framing_bytes += start - before;
-            if end > start {
-                return Some((&self.packet[start..end], start));
-            }
-        }
-    }
-
-    fn next_after_length(&mut self, size: usize) -> Result<Option<(&'a [u8], usize)>> {
-        loop {
-            let rest = &self.packet[self.pos..];
-            if rest.is_empty() {
-                return Ok(None);
-            }
-            let Some((prefix, body)) = rest.split_at_checked(size) else {
-                return Err(Error::corrupt("NAL unit length is cut off", self.pos * 8));
-            };
-            let len = prefix.iter().fold(0usize, |len, &b| len << 8 | usize::from(b));
-            let Some(bytes) = body.get(..len) else {
-                return Err(Error::corrupt("NAL unit is longer than its packet", self.pos * 8));
-            };
-            let start = self.pos + size;
-            self.pos = start + len;
-            self.framing_bytes += size;
-            if len > 0 {
-                return Ok(Some((bytes, start)));
-            }
-        }
-    }
-}
-
-/// Position of the next 00 00 01 at or after `from`.
-fn find_start_code(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut i = from + 2;
-    while i < bytes.len() {
-        match bytes[i] {
-            // A byte above 1 is no part of a start code: the next one begins behind it.
-            2.. => i += 3,
-            1 if bytes[i - 1] == 0 && bytes[i - 2] == 0 => return Some(i - 2),
-            1 => i += 3,
-            0 => i += 1,
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn units(packet: &[u8], framing: Framing) -> (Vec<(Vec<u8>, usize)>, usize) {
-        let mut walk = NalUnits::new(packet, framing);
-        let mut found = vec![];
-        while let Some((bytes, start)) = walk.next_bytes().unwrap() {
-            found.push((bytes.to_vec(), start));
-        }
-        (found, walk.framing_bytes())
-    }
-
-    #[test]
-    fn start_codes_and_zeros_are_framing() {
-        let packet = [0, 0, 0, 1, 0x40, 1, 7, 0, 0, 0, 0, 1, 0x42, 1, 0, 0, 1, 0, 0];
-        let (found, framing) = units(&packet, Framing::AnnexB);
-        assert_eq!(found, [(vec![0x40, 1, 7], 4), (vec![0x42, 1], 12)]);
-        assert_eq!(framing + 5, packet.len());
-    }
-
-    #[test]
-    fn lengths_are_framing_and_must_fit() {
-        let packet = [0, 2, 0x40, 1, 0, 0, 0, 1, 9];
-        let (found, framing) = units(&packet, Framing::LengthPrefixed(2));
-        assert_eq!(found, [(vec![0x40, 1], 2), (vec![9], 8)]);
-        assert_eq!(framing, 6);
-        let mut walk = NalUnits::new(&[0, 3, 1], Framing::LengthPrefixed(2));
-        assert!(walk.next_bytes().is_err());
-        assert!(NalUnits::new(&[0], Framing::LengthPrefixed(2)).next_bytes().is_err());
-    }
 
     #[test]
     fn headers_of_no_meaning_give_no_unit() {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::nal::{Framing, NalUnit, NalUnits, nal_unit_type};
+use super::nal::{NalUnit, nal_unit_type};
 use super::pps::Pps;
 use super::sps::Sps;
 use crate::bits::Rbsp;
 use crate::error::{Error, Result};
+use crate::nal::Framing;
 
 const MAX_SPS_COUNT: usize = 16;
 const MAX_PPS_COUNT: usize = 64;
@@ -40,7 +41,9 @@ impl ParameterSets {
             self.apply_hvcc(extradata);
         } else {
             self.framing = Framing::AnnexB;
-            self.apply_all(extradata, Framing::AnnexB);
+            for range in Framing::AnnexB.split(extradata).unwrap_or_default() {
+                self.apply_bytes(&extradata[range]);
+            }
         }
     }
 
@@ -63,43 +66,42 @@ impl ParameterSets {
 
     /// Whether `apply` would change anything.
     pub fn is_changed_by(&self, nal: &NalUnit) -> bool {
+        if !nal.is_parameter_set() {
+            return false;
+        }
         let rbsp = Rbsp::from_ebsp(nal.bytes);
         match nal.nal_unit_type {
-            _ if nal.nuh_layer_id != 0 => false,
             nal_unit_type::SPS => Sps::read_id(&rbsp).is_ok_and(|id| differs(self.sps.get(id), nal.bytes)),
-            nal_unit_type::PPS => Pps::read_id(&rbsp).is_ok_and(|id| differs(self.pps.get(id), nal.bytes)),
-            _ => false,
+            _ => Pps::read_id(&rbsp).is_ok_and(|id| id < MAX_PPS_COUNT && differs(self.pps.get(id), nal.bytes)),
         }
     }
 
     /// Stores the base layer's parameter sets; other NAL units and sets whose id cannot be read change nothing.
     pub fn apply(&mut self, nal: &NalUnit) {
-        if nal.nuh_layer_id != 0 {
+        if !nal.is_parameter_set() {
             return;
         }
         let rbsp = Rbsp::from_ebsp(nal.bytes);
         match nal.nal_unit_type {
             nal_unit_type::SPS => {
                 if let Some(slot) = Sps::read_id(&rbsp).ok().and_then(|id| self.sps.get_mut(id)) {
-                    *slot = Some(Arc::new(Stored { bytes: nal.bytes.to_vec(), parsed: Sps::parse(&rbsp).map(Arc::new) }));
+                    *slot =
+                        Some(Arc::new(Stored { bytes: nal.bytes.to_vec(), parsed: Sps::parse(&rbsp).map(Arc::new) }));
                 }
             }
-            nal_unit_type::PPS => {
+            _ => {
                 if let Some(id) = Pps::read_id(&rbsp).ok().filter(|&id| id < MAX_PPS_COUNT) {
                     self.pps.resize(MAX_PPS_COUNT, None);
-                    self.pps[id] = Some(Arc::new(Stored { bytes: nal.bytes.to_vec(), parsed: Pps::parse(&rbsp).map(Arc::new) }));
+                    self.pps[id] =
+                        Some(Arc::new(Stored { bytes: nal.bytes.to_vec(), parsed: Pps::parse(&rbsp).map(Arc::new) }));
                 }
             }
-            _ => {}
         }
     }
 
-    fn apply_all(&mut self, units: &[u8], framing: Framing) {
-        let mut walk = NalUnits::new(units, framing);
-        while let Ok(Some((bytes, start))) = walk.next_bytes() {
-            if let Some(nal) = NalUnit::new(bytes, start) {
-                self.apply(&nal);
-            }
+    fn apply_bytes(&mut self, bytes: &[u8]) {
+        if let Some(nal) = NalUnit::new(bytes, 0) {
+            self.apply(&nal);
         }
     }
 
@@ -116,9 +118,7 @@ impl ParameterSets {
             for _ in 0..num_nalus {
                 let len = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
                 let (bytes, behind) = rest[2..].split_at_checked(len)?;
-                if let Some(nal) = NalUnit::new(bytes, 0) {
-                    self.apply(&nal);
-                }
+                self.apply_bytes(bytes);
                 rest = behind;
             }
         }

@@ -1,25 +1,32 @@
 //! One picture's map, from the NAL units of its own packets.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::contexts::Contexts;
-use super::nal::{NalUnit, NalUnits};
+use super::nal::NalUnit;
 use super::parameter_sets::ParameterSets;
 use super::pps::Pps;
 use super::residual::StatCoeff;
 use super::slice_data;
-use super::slice_header::{SegmentStart, SliceHeader, SliceSegmentHeader, SliceType};
+use super::slice_header::{SegmentStart, SliceHeader, SliceSegmentHeader};
 use super::sps::Sps;
 use super::tiles::CtbScan;
 use crate::bits::Rbsp;
 use crate::error::{Error, Result};
-use crate::map::{FrameMap, PictureType};
+use crate::map::FrameMap;
+
+/// Buffers that are used again from frame to frame.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    rbsp: Rbsp,
+}
 
 /// The bit costs of one frame: `packets` are all that the container gives to it, `sets` what holds before them.
 ///
 /// Parameter sets within the packets apply from where they stand. Layers above the base layer are overhead.
-pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]]) -> Result<FrameMap> {
-    let mut frame = Frame { sets: sets.clone(), picture: None, overhead_bits: 0, rbsp: Rbsp::default() };
+pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
+    let mut frame = Frame { sets: Cow::Borrowed(sets), picture: None, overhead_bits: 0, rbsp: &mut scratch.rbsp };
     let mut packet_start = 0;
     for packet in packets {
         frame.parse_packet(packet).map_err(|error| error.moved_by(packet_start * 8))?;
@@ -37,29 +44,35 @@ pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]]) -> Result<FrameMap> {
     Ok(map)
 }
 
-struct Frame {
-    sets: ParameterSets,
+struct Frame<'a> {
+    sets: Cow<'a, ParameterSets>,
     picture: Option<Picture>,
     overhead_bits: u64,
-    rbsp: Rbsp,
+    rbsp: &'a mut Rbsp,
 }
 
-impl Frame {
+impl Frame<'_> {
     fn parse_packet(&mut self, packet: &[u8]) -> Result<()> {
-        let mut units = NalUnits::new(packet, self.sets.framing());
-        while let Some((bytes, start)) = units.next_bytes()? {
-            match NalUnit::new(bytes, start) {
+        let mut end = 0;
+        for range in self.sets.framing().split(packet)? {
+            // Start codes, lengths and zeros between units.
+            self.overhead_bits += 8 * (range.start - end) as u64;
+            end = range.end;
+            let bytes = &packet[range.clone()];
+            match NalUnit::new(bytes, range.start) {
                 Some(nal) if nal.is_base_slice() => {
                     self.rbsp.assign(nal.bytes);
-                    self.parse_slice(&nal).map_err(|error| place_in_packet(error, &self.rbsp, start))?;
+                    self.parse_slice(&nal).map_err(|error| place_in_packet(error, self.rbsp, range.start))?;
                 }
                 nal => {
                     self.overhead_bits += 8 * bytes.len() as u64;
-                    nal.iter().for_each(|nal| self.sets.apply(nal));
+                    if let Some(nal) = nal.filter(NalUnit::is_parameter_set) {
+                        self.sets.to_mut().apply(&nal);
+                    }
                 }
             }
         }
-        self.overhead_bits += 8 * units.framing_bytes() as u64;
+        self.overhead_bits += 8 * (packet.len() - end) as u64;
         Ok(())
     }
 
@@ -81,7 +94,7 @@ impl Frame {
         let header = SliceSegmentHeader::parse(&mut r, nal, &start, picture.slice.as_ref())?;
         picture.begin_slice(&header.slice, start.dependent_slice_segment_flag);
         picture.map.overhead_bits += 8 * (header.data_start + self.rbsp.removed_bytes()) as u64;
-        slice_data::parse_slice_segment(picture, &self.rbsp, &header, &start)
+        slice_data::parse_slice_segment(picture, self.rbsp, &header, &start)
     }
 }
 
@@ -158,12 +171,7 @@ impl Picture {
         if !is_dependent {
             self.qp_y_prev = slice.slice_qp_y;
         }
-        let picture_type = match slice.slice_type {
-            SliceType::I => PictureType::I,
-            SliceType::P => PictureType::P,
-            SliceType::B => PictureType::B,
-        };
-        self.map.picture_type = self.map.picture_type.or(picture_type);
+        self.map.picture_type = self.map.picture_type.or(slice.slice_type.picture_type());
         self.slice = Some(*slice);
     }
 

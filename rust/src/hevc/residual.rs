@@ -1,9 +1,7 @@
 //! Residual coding (7.3.8.11): walks the coefficients of a transform block, keeping only what the parse depends on.
 
 use super::contexts::{self as ctx, Contexts};
-use super::scan::{
-    DIAGONAL, PATTERN_4X4, PLACE_IN_SUB_BLOCK, PLACE_OF_SUB_BLOCK, SIG_CTX, SUB_BLOCKS, VERTICAL,
-};
+use super::scan::{DIAGONAL, PATTERN_4X4, PLACE_IN_SUB_BLOCK, PLACE_OF_SUB_BLOCK, SIG_CTX, SUB_BLOCKS, VERTICAL};
 use super::sps::SpsRangeExtension;
 use crate::cabac::{Cabac, WINDOW};
 use crate::error::{Error, Result};
@@ -115,8 +113,7 @@ pub fn residual_coding<const CHROMA: bool, const EXTENDED: bool>(
             engine.align_bypass();
         }
         let spread = 31 - significant.leading_zeros() - significant.trailing_zeros();
-        let is_sign_hidden =
-            tools.sign_data_hiding_enabled_flag && spread > 3 && !(EXTENDED && variant.hides_no_sign);
+        let is_sign_hidden = tools.sign_data_hiding_enabled_flag && spread > 3 && !(EXTENDED && variant.hides_no_sign);
         let signs = significant.count_ones() - u32::from(is_sign_hidden);
         engine.take_bypass(engine.peek_bypass(), signs);
 
@@ -154,10 +151,8 @@ fn parse_variant<const CHROMA: bool>(
             engine.decision(&mut contexts[ctx::EXPLICIT_RDPCM_DIR_FLAG + chroma]);
         }
     }
-    let has_implicit_rdpcm = block.is_intra
-        && tools.range.implicit_rdpcm_enabled_flag
-        && transform_skip_flag
-        && block.is_pure_direction;
+    let has_implicit_rdpcm =
+        block.is_intra && tools.range.implicit_rdpcm_enabled_flag && transform_skip_flag && block.is_pure_direction;
     Variant {
         has_single_sig_ctx: tools.range.transform_skip_context_enabled_flag && has_no_transform,
         hides_no_sign: block.cu_transquant_bypass_flag || has_implicit_rdpcm || explicit_rdpcm_flag,
@@ -174,11 +169,8 @@ fn parse_last_sig_coeff<const CHROMA: bool>(
 ) -> (usize, usize) {
     let log2_size = block.log2_trafo_size;
     // 9.3.4.2.3
-    let (offset, shift) = if CHROMA {
-        (15, log2_size - 2)
-    } else {
-        (3 * (log2_size - 2) + ((log2_size - 1) >> 2), (log2_size + 1) >> 2)
-    };
+    let (offset, shift) =
+        if CHROMA { (15, log2_size - 2) } else { (3 * (log2_size - 2) + ((log2_size - 1) >> 2), (log2_size + 1) >> 2) };
     let c_max = (log2_size << 1) - 1;
     let mut prefix = |first: usize| -> u32 {
         let mut value = 0;

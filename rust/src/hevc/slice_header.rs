@@ -9,6 +9,7 @@ use super::ref_pic_set::{MAX_REF_PICS, ShortTermRefPicSet};
 use super::sps::{Sps, ue_up_to};
 use crate::bits::BitReader;
 use crate::error::{Error, Result};
+use crate::map::PictureType;
 
 /// `slice_type` (Table 7-7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,16 @@ pub enum SliceType {
     B = 0,
     P = 1,
     I = 2,
+}
+
+impl SliceType {
+    pub fn picture_type(self) -> PictureType {
+        match self {
+            Self::I => PictureType::I,
+            Self::P => PictureType::P,
+            Self::B => PictureType::B,
+        }
+    }
 }
 
 /// The part of a slice segment header that comes before what dependent slice segments leave out.
@@ -117,8 +128,7 @@ fn parse_short_term(r: &mut BitReader, sps: &Sps) -> Result<usize> {
     let set = if short_term_ref_pic_set_sps_flag {
         let start = r.pos();
         let short_term_ref_pic_set_idx = r.u(ceil_log2(sets.len())) as usize;
-        sets.get(short_term_ref_pic_set_idx)
-            .ok_or(Error::corrupt("short_term_ref_pic_set_idx out of range", start))?
+        sets.get(short_term_ref_pic_set_idx).ok_or(Error::corrupt("short_term_ref_pic_set_idx out of range", start))?
     } else {
         own = ShortTermRefPicSet::parse(r, sets, true)?;
         &own

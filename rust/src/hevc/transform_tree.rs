@@ -209,8 +209,7 @@ impl CodingTree<'_> {
             is_intra: cu.is_intra,
             is_pure_direction: matches!(pred_mode_intra, 10 | 26),
         };
-        let coder =
-            Coder { engine: &mut self.engine, contexts: &mut self.contexts, stat_coeff: &mut self.stat_coeff };
+        let coder = Coder { engine: &mut self.engine, contexts: &mut self.contexts, stat_coeff: &mut self.stat_coeff };
         if self.has_extended_residuals || cu.cu_transquant_bypass_flag {
             residual_coding::<CHROMA, true>(coder, &self.tools, block)
         } else {

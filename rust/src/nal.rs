@@ -1,0 +1,96 @@
+//! Where the NAL units of a packet begin and end, in both framings of H.264 and HEVC.
+
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+
+/// How NAL units are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Framing {
+    /// Start codes (annex B of both specifications).
+    #[default]
+    AnnexB,
+    /// A big-endian length of 1 to 4 bytes before each unit (ISO/IEC 14496-15).
+    LengthPrefixed(usize),
+}
+
+impl Framing {
+    /// Byte ranges of the NAL units of `packet`, framing and trailing zeros left out; empty units are dropped.
+    pub fn split(self, packet: &[u8]) -> Result<Vec<Range<usize>>> {
+        match self {
+            Self::AnnexB => Ok(split_annex_b(packet)),
+            // A few writers put start codes where lengths are announced: 1 is no length that a first unit has.
+            Self::LengthPrefixed(4) if starts_with_start_code(packet) => Ok(split_annex_b(packet)),
+            Self::LengthPrefixed(size) => split_length_prefixed(packet, size),
+        }
+    }
+}
+
+fn starts_with_start_code(packet: &[u8]) -> bool {
+    packet.starts_with(&[0, 0, 0, 1])
+}
+
+fn split_annex_b(packet: &[u8]) -> Vec<Range<usize>> {
+    let mut units = vec![];
+    let mut start = None;
+    let mut i = 0;
+    while i + 2 < packet.len() {
+        if packet[i + 2] > 1 {
+            i += 3;
+        } else if packet[i + 2] == 1 && packet[i] == 0 && packet[i + 1] == 0 {
+            if let Some(start) = start {
+                push_trimmed(&mut units, packet, start..i);
+            }
+            start = Some(i + 3);
+            i += 3;
+        } else {
+            i += 1;
+        }
+    }
+    if let Some(start) = start {
+        push_trimmed(&mut units, packet, start..packet.len());
+    }
+    units
+}
+
+/// `trailing_zero_8bits` and the `zero_byte` of the next start code are no part of the unit.
+fn push_trimmed(units: &mut Vec<Range<usize>>, packet: &[u8], range: Range<usize>) {
+    let last = packet[range.clone()].iter().rposition(|&byte| byte != 0);
+    if let Some(last) = last {
+        units.push(range.start..range.start + last + 1);
+    }
+}
+
+fn split_length_prefixed(packet: &[u8], size: usize) -> Result<Vec<Range<usize>>> {
+    let mut units = vec![];
+    let mut at = 0;
+    while packet.len() - at >= size {
+        let length = packet[at..at + size].iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte));
+        let start = at + size;
+        if length > packet.len() - start {
+            return Err(Error::corrupt("NAL unit length reaches past the end of the packet", at * 8));
+        }
+        push_trimmed(&mut units, packet, start..start + length);
+        at = start + length;
+    }
+    Ok(units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_codes_of_three_and_four_bytes_and_trailing_zeros() {
+        let packet = [0, 0, 0, 1, 9, 0, 0, 0, 1, 7, 7, 0, 0, 1, 5, 1, 0, 0];
+        assert_eq!(Framing::AnnexB.split(&packet).unwrap(), [4..5, 9..11, 14..16]);
+        assert!(Framing::AnnexB.split(&[1, 2, 3]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn lengths_of_every_size_and_one_that_lies() {
+        assert_eq!(Framing::LengthPrefixed(1).split(&[1, 5, 2, 6, 7]).unwrap(), [1..2, 3..5]);
+        assert_eq!(Framing::LengthPrefixed(2).split(&[0, 2, 6, 7, 0, 1, 9]).unwrap(), [2..4, 6..7]);
+        assert!(Framing::LengthPrefixed(4).split(&[0, 0, 0, 9, 1]).is_err());
+    }
+}

@@ -1,0 +1,265 @@
+//! The Python face: the only module that knows PyO3. Every call that parses releases the GIL.
+
+use std::sync::Arc;
+
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use rayon::prelude::*;
+
+use crate::error::{Error, ErrorKind};
+use crate::h264;
+use crate::map::FrameMap;
+use crate::packet::PacketHeader;
+
+#[pymodule(name = "_native")]
+mod module {
+    #[pymodule_export]
+    use super::{FrameCosts, PacketHeaders, ParseError, StreamParser};
+}
+
+#[pyclass(frozen, module = "mediaref._native")]
+struct PacketHeaders {
+    parameter_sets: Vec<i32>,
+    rows: Vec<PacketHeader>,
+}
+
+impl PacketHeaders {
+    fn column<'py, T: numpy::Element>(
+        &self,
+        py: Python<'py>,
+        value: impl Fn(&PacketHeader) -> T,
+    ) -> Bound<'py, PyArray1<T>> {
+        self.rows.iter().map(value).collect::<Vec<_>>().into_pyarray(py)
+    }
+}
+
+#[pymethods]
+impl PacketHeaders {
+    fn __len__(&self) -> usize {
+        self.rows.len()
+    }
+
+    #[getter]
+    fn parameter_sets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        self.parameter_sets.clone().into_pyarray(py)
+    }
+
+    #[getter]
+    fn has_picture<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        self.column(py, |row| row.picture_type.is_some())
+    }
+
+    #[getter]
+    fn is_second_field<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        self.column(py, |row| row.is_second_field)
+    }
+
+    #[getter]
+    fn picture_type<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u8>> {
+        self.column(py, |row| row.picture_type.map_or(0, |t| t.letter() as u8))
+    }
+
+    #[getter]
+    fn is_idr<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        self.column(py, |row| row.is_idr)
+    }
+
+    #[getter]
+    fn is_recovery_point<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        self.column(py, |row| row.is_recovery_point)
+    }
+
+    #[getter]
+    fn is_referenced<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        self.column(py, |row| row.is_referenced)
+    }
+
+    #[getter]
+    fn poc<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        self.column(py, |row| row.poc)
+    }
+
+    #[getter]
+    fn sequence<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        self.column(py, |row| row.sequence)
+    }
+
+    #[getter]
+    fn width<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        self.column(py, |row| row.width as i32)
+    }
+
+    #[getter]
+    fn height<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        self.column(py, |row| row.height as i32)
+    }
+}
+
+/// The arrays are made once, from the parser's own buffers, and shared with whoever asks for them.
+#[pyclass(frozen, get_all, module = "mediaref._native")]
+struct FrameCosts {
+    picture_type: String,
+    unit: u32,
+    coded_width: u32,
+    coded_height: u32,
+    crop: (u32, u32, u32, u32),
+    packet_bits: u64,
+    overhead_bits: u64,
+    bits: Py<PyArray2<u32>>,
+    mode: Py<PyArray2<u32>>,
+    motion: Py<PyArray2<u32>>,
+    luma: Py<PyArray2<u32>>,
+    chroma: Py<PyArray2<u32>>,
+    information: Py<PyArray2<f32>>,
+    qp: Py<PyArray2<i8>>,
+    kind: Py<PyArray2<u8>>,
+    cells: Py<PyArray2<f32>>,
+}
+
+impl FrameCosts {
+    fn new(py: Python<'_>, map: FrameMap) -> PyResult<Self> {
+        let shape = [map.rows, map.cols];
+        let bits = map.bits();
+        let [mode, motion, luma, chroma] = map.syntax;
+        Ok(Self {
+            picture_type: map.picture_type.letter().to_string(),
+            unit: map.unit,
+            coded_width: map.coded_width,
+            coded_height: map.coded_height,
+            crop: (map.crop.left, map.crop.top, map.crop.width, map.crop.height),
+            packet_bits: map.packet_bits,
+            overhead_bits: map.overhead_bits,
+            bits: grid(py, bits, shape)?,
+            mode: grid(py, mode, shape)?,
+            motion: grid(py, motion, shape)?,
+            luma: grid(py, luma, shape)?,
+            chroma: grid(py, chroma, shape)?,
+            information: grid(py, map.information, shape)?,
+            qp: grid(py, map.qp, shape)?,
+            kind: grid(py, map.kind, shape)?,
+            cells: grid(py, map.cells.bits, [map.cells.rows, map.cells.cols])?,
+        })
+    }
+}
+
+fn grid<T: numpy::Element>(py: Python<'_>, values: Vec<T>, shape: [usize; 2]) -> PyResult<Py<PyArray2<T>>> {
+    Ok(values.into_pyarray(py).reshape(shape)?.unbind())
+}
+
+#[pyclass(frozen, module = "mediaref._native")]
+struct ParseError {
+    error: Error,
+}
+
+#[pymethods]
+impl ParseError {
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.error.kind {
+            ErrorKind::Corrupt(_) => "corrupt",
+            ErrorKind::Unsupported(_) => "unsupported",
+            ErrorKind::Limit { .. } => "limit",
+        }
+    }
+
+    #[getter]
+    fn message(&self) -> String {
+        self.error.kind.to_string()
+    }
+
+    #[getter]
+    fn byte_position(&self) -> u64 {
+        self.error.bit / 8
+    }
+
+    fn __repr__(&self) -> String {
+        format!("ParseError({})", self.error)
+    }
+}
+
+/// Threads work on frames in groups of this many, so that short requests are spread and long ones not chopped up.
+const FRAMES_PER_TASK: usize = 4;
+
+#[pyclass(module = "mediaref._native")]
+struct StreamParser {
+    scanner: h264::Scanner,
+    /// Every state of the parameter sets met so far; handles are positions in it.
+    parameter_sets: Vec<Arc<h264::ParameterSets>>,
+}
+
+impl StreamParser {
+    /// Handle of the sets in force now.
+    fn handle(&mut self) -> i32 {
+        let now = self.scanner.parameter_sets();
+        if self.parameter_sets.last().is_none_or(|last| !Arc::ptr_eq(last, &now)) {
+            self.parameter_sets.push(now);
+        }
+        self.parameter_sets.len() as i32 - 1
+    }
+}
+
+type FrameRequest = (usize, Vec<PyBackedBytes>);
+
+#[pymethods]
+impl StreamParser {
+    #[new]
+    #[pyo3(signature = (codec, extradata = vec![]))]
+    fn new(codec: &str, extradata: Vec<u8>) -> PyResult<Self> {
+        match codec {
+            "h264" => Ok(Self { scanner: h264::Scanner::new(&extradata), parameter_sets: vec![] }),
+            _ => Err(PyValueError::new_err(format!("no bit-cost parser for codec {codec:?}"))),
+        }
+    }
+
+    fn set_extradata(&mut self, extradata: Vec<u8>) {
+        self.scanner.set_extradata(&extradata);
+    }
+
+    fn scan(&mut self, py: Python<'_>, packets: Vec<PyBackedBytes>) -> PacketHeaders {
+        py.detach(|| {
+            let mut headers = PacketHeaders { parameter_sets: vec![], rows: vec![] };
+            for packet in &packets {
+                headers.parameter_sets.push(self.handle());
+                headers.rows.push(self.scanner.scan(packet));
+            }
+            headers
+        })
+    }
+
+    #[pyo3(signature = (frames, threads = 1))]
+    fn bit_costs(&self, py: Python<'_>, frames: Vec<FrameRequest>, threads: usize) -> PyResult<Vec<Py<PyAny>>> {
+        if let Some((handle, _)) = frames.iter().find(|(handle, _)| *handle >= self.parameter_sets.len()) {
+            return Err(PyValueError::new_err(format!("no parameter sets with handle {handle}")));
+        }
+        let results = py.detach(|| self.parse_frames(&frames, threads))?;
+        results
+            .into_iter()
+            .map(|result| match result {
+                Ok(map) => Ok(Py::new(py, FrameCosts::new(py, map)?)?.into_any()),
+                Err(error) => Ok(Py::new(py, ParseError { error })?.into_any()),
+            })
+            .collect()
+    }
+}
+
+impl StreamParser {
+    fn parse_frames(&self, frames: &[FrameRequest], threads: usize) -> PyResult<Vec<Result<FrameMap, Error>>> {
+        let parse = |scratch: &mut h264::Scratch, (handle, packets): &FrameRequest| {
+            let packets: Vec<&[u8]> = packets.iter().map(|packet| packet.as_ref()).collect();
+            h264::frame_map(&self.parameter_sets[*handle], &packets, scratch)
+        };
+        if threads <= 1 || frames.len() < 2 {
+            let mut scratch = h264::Scratch::default();
+            return Ok(frames.iter().map(|frame| parse(&mut scratch, frame)).collect());
+        }
+        // A pool of its own for each call: no thread outlives it, and a forked child inherits none.
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.min(frames.len()))
+            .build()
+            .map_err(|error| PyValueError::new_err(format!("cannot start {threads} threads: {error}")))?;
+        let frames = frames.par_iter().with_max_len(FRAMES_PER_TASK);
+        Ok(pool.install(|| frames.map_init(h264::Scratch::default, parse).collect()))
+    }
+}

@@ -1,0 +1,282 @@
+"""`BitCost`: the bits that an encoder spent on every block of one frame, read without decoding a pixel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaref.errors import (
+    CorruptMediaError,
+    InvalidReferenceError,
+    LimitExceededError,
+    MediaRefError,
+    UnsupportedBitstreamError,
+)
+from mediaref.storage import Source, StorageOptions
+from mediaref.threads import resolve_threads
+from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.packets import PARSED_CODECS
+from mediaref.video_decoder.reader import PacketReader
+
+if TYPE_CHECKING:
+    from mediaref._native import FrameCosts, ParseError
+    from mediaref.video_decoder.orientation import Orientation
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+#: Frames parsed in one go for each thread: enough to share out evenly, few enough to keep memory low.
+_FRAMES_A_THREAD = 16
+_CELL = 4
+_ERRORS: Mapping[str, type[MediaRefError]] = {
+    "corrupt": CorruptMediaError,
+    "unsupported": UnsupportedBitstreamError,
+    "limit": LimitExceededError,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class BitCost:
+    """The bits of one frame, block by block, turned as the frame is displayed.
+
+    `bits.sum() + overhead_bits == packet_bits`, exactly. A block is `unit` luma samples wide and high. The maps cover
+    the coded picture, which is often a little larger than what is displayed: the displayed picture's top left corner
+    lies `origin` = (x, y) luma samples into them.
+    """
+
+    #: Display index of the frame.
+    frame_index: int
+    #: When the frame begins, in nanoseconds; None in a stream without timestamps.
+    pts_ns: int | None
+    #: False for a frame that only serves others.
+    is_shown: bool
+    codec: str
+    #: `I`, `P` or `B`.
+    picture_type: str
+    #: Displayed size in luma samples.
+    width: int
+    height: int
+    unit: int
+    origin: tuple[int, int]
+    #: uint32 [rows, cols]: bits of each block.
+    bits: NDArray[np.uint32] = field(repr=False)
+    #: float32 [ceil(height / 4), ceil(width / 4)] of the displayed picture: bits spread over the samples they code.
+    cells: NDArray[np.float32] = field(repr=False)
+    #: Bits of the frame's packets that belong to no block: headers, parameter sets, alignment, padding.
+    overhead_bits: int
+    #: 8 times the bytes that the container gives to the frame.
+    packet_bits: int
+    #: `mode`, `motion`, `luma` and `chroma`: uint32 [rows, cols] each, adding up to `bits`.
+    syntax: Mapping[str, NDArray[np.uint32]] = field(repr=False)
+    #: float32 [rows, cols]: `bits` with the arithmetic coder's fraction of a bit kept.
+    information: NDArray[np.float32] = field(repr=False)
+    #: int8 [rows, cols]: luma quantisation parameter.
+    qp: NDArray[np.int8] = field(repr=False)
+    #: uint8 [rows, cols]: 0 skipped, 1 inter, 2 intra, 3 PCM or lossless.
+    kind: NDArray[np.uint8] = field(repr=False)
+    #: What must be read for this map: its own `packet`, or the `gop` before it too.
+    random_access: str
+
+    def patch_bits(
+        self, rows: int, cols: int, height: float | None = None, width: float | None = None
+    ) -> NDArray[np.float64]:
+        """Spread `bits` over a grid of patches by area: float64 `[rows, cols]` with the same sum.
+
+        The grid covers the displayed picture. If the picture is padded at the bottom and right, `height` and `width`
+        are its padded size, in luma samples of the displayed picture. A block that reaches over the displayed edge
+        counts with all its bits where it is displayed.
+        """
+        height, width = height or self.height, width or self.width
+        if rows < 1 or cols < 1:
+            raise InvalidReferenceError(f"a grid of {rows} x {cols} patches is empty")
+        if height < self.height or width < self.width:
+            raise InvalidReferenceError(
+                f"a grid over {width} x {height} does not cover the picture of {self.width} x {self.height}"
+            )
+        down = _spread(self.bits.shape[0], self.unit, self.origin[1], self.height, rows, height / rows)
+        right = _spread(self.bits.shape[1], self.unit, self.origin[0], self.width, cols, width / cols)
+        result: NDArray[np.float64] = down.T @ self.bits @ right
+        return result
+
+
+def read_bit_costs(
+    video: str | os.PathLike[str] | Source | VideoIndex,
+    frames: Sequence[int] | None = None,
+    *,
+    hidden: bool = False,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> list[BitCost]:
+    """The bit costs of some frames of a video: one `BitCost` for each entry of `frames`, in that order.
+
+    `frames` are display indices; None means all, in display order. `hidden=True` adds the frames of VP9 and AV1 that
+    are never shown. `threads` is how many pictures are parsed at once; None: as many as this process has CPUs.
+    Raises what `VideoIndex.open` raises, `FrameIndexError`, `UnsupportedBitstreamError` (the codec or a coding tool,
+    named), `CorruptMediaError` and `LimitExceededError` with the frame and the byte where parsing stopped.
+    """
+    index = _parsed_index(video, storage_options)
+    asked = range(len(index)) if frames is None else frames
+    return list(iter_bit_costs(index, asked, threads=threads))
+
+
+def iter_bit_costs(
+    video: str | os.PathLike[str] | Source | VideoIndex,
+    frames: Sequence[int],
+    *,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Iterator[BitCost]:
+    """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for."""
+    for cost in bit_costs_or_errors(video, frames, threads=threads, storage_options=storage_options):
+        if isinstance(cost, MediaRefError):
+            raise cost
+        yield cost
+
+
+def bit_costs_or_errors(
+    video: str | os.PathLike[str] | Source | VideoIndex,
+    frames: Sequence[int],
+    *,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Iterator[BitCost | MediaRefError]:
+    """As `iter_bit_costs`, but a frame that cannot be parsed gives its error in its place, and the rest goes on."""
+    index = _parsed_index(video, storage_options)
+    index.check(frames)
+    return _iterate(index, frames, resolve_threads(threads))
+
+
+def _parsed_index(
+    video: str | os.PathLike[str] | Source | VideoIndex, storage_options: StorageOptions | None
+) -> VideoIndex:
+    index = VideoIndex.open(video, storage_options=storage_options)
+    if index.parser is None:
+        raise UnsupportedBitstreamError(
+            f"{index.source.name}: bit costs of {index.codec} are not read; only those of {', '.join(PARSED_CODECS)}"
+        )
+    return index
+
+
+def _iterate(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[BitCost | MediaRefError]:
+    assert index.parser is not None
+    at_once = _FRAMES_A_THREAD * threads
+    with PacketReader(index) as reader:
+        for begin in range(0, len(frames), at_once):
+            asked = [int(frame) for frame in frames[begin : begin + at_once]]
+            distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
+            packets_of = {frame: index.packets_of(frame) for frame in distinct}
+            content = {
+                row: bytes(packet) for row, packet in reader.read([r for rows in packets_of.values() for r in rows])
+            }
+            costs = index.parser.bit_costs(
+                [
+                    (int(index.packets.parameter_sets[rows[0]]), [content[row] for row in rows])
+                    for rows in packets_of.values()
+                ],
+                threads,
+            )
+            made = {frame: _result(index, frame, cost) for frame, cost in zip(distinct, costs, strict=True)}
+            yield from (made[frame] for frame in asked)
+
+
+def _result(index: VideoIndex, frame: int, costs: FrameCosts | ParseError) -> BitCost | MediaRefError:
+    from mediaref._native import ParseError
+
+    if not isinstance(costs, ParseError):
+        return _bit_cost(index, frame, costs)
+    row = int(index.packet_of[frame])
+    return _ERRORS[costs.kind](
+        f"{index.source.name}: frame {frame} (packet {row}, byte {int(index.packets.position[row])}) stops at byte "
+        f"{costs.byte_position} of its packet: {costs.message}"
+    )
+
+
+def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts) -> BitCost:
+    turn = index.orientation
+    left, top, width, height = _displayed_rectangle(index, costs)
+
+    def turned(map: NDArray[_Number]) -> NDArray[_Number]:
+        return np.ascontiguousarray(turn.apply(map))
+
+    shown_width, shown_height = turn.apply_size(width, height)
+    return BitCost(
+        frame_index=frame,
+        pts_ns=None if index.pts_ns is None else int(index.pts_ns[frame]),
+        is_shown=True,
+        codec=index.codec,
+        picture_type=costs.picture_type,
+        width=shown_width,
+        height=shown_height,
+        unit=costs.unit,
+        origin=_origin(turn, costs, (left, top, width, height)),
+        bits=turned(costs.bits),
+        cells=turned(_displayed_cells(costs.cells, left, top, width, height)),
+        overhead_bits=costs.overhead_bits,
+        packet_bits=costs.packet_bits,
+        syntax={name: turned(getattr(costs, name)) for name in ("mode", "motion", "luma", "chroma")},
+        information=turned(costs.information),
+        qp=turned(costs.qp),
+        kind=turned(costs.kind),
+        random_access="packet",
+    )
+
+
+def _displayed_rectangle(index: VideoIndex, costs: FrameCosts) -> tuple[int, int, int, int]:
+    """Left, top, width and height of what is displayed of the coded picture."""
+    left, top, width, height = costs.crop
+    stored = index.orientation.apply_size(index.width, index.height)
+    # A stream that does not crop 1088 coded lines may lie in a container that says 1080: FFmpeg then believes the
+    # container, if that leaves no block out.
+    uncropped = (width, height) == (costs.coded_width, costs.coded_height)
+    blocks = [(-(-shown // 16), -(-coded // 16)) for shown, coded in zip(stored, (width, height), strict=True)]
+    if uncropped and all(shown == coded for shown, coded in blocks) and stored[0] <= width and stored[1] <= height:
+        return left, top, *stored
+    return left, top, width, height
+
+
+def _origin(turn: Orientation, costs: FrameCosts, displayed: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Where the displayed picture begins (x, y) within the turned maps, in luma samples."""
+    left, top, width, height = displayed
+    rows, cols = costs.bits.shape
+    right, bottom = cols * costs.unit - left - width, rows * costs.unit - top - height
+    if turn.transpose:
+        left, top, right, bottom = top, left, bottom, right
+    return (right if turn.flip_columns else left, bottom if turn.flip_rows else top)
+
+
+def _displayed_cells(cells: NDArray[np.float32], left: int, top: int, width: int, height: int) -> NDArray[np.float32]:
+    """The part of the coded picture's cells that is displayed, on a grid that begins at the displayed corner."""
+    rows, cols = -(-height // _CELL), -(-width // _CELL)
+    if left % _CELL == 0 and top % _CELL == 0:
+        return cells[top // _CELL :, left // _CELL :][:rows, :cols]
+    down = _overlap(cells.shape[0], _CELL, top, rows, _CELL)
+    right = _overlap(cells.shape[1], _CELL, left, cols, _CELL)
+    moved: NDArray[np.float32] = (down.T @ cells @ right).astype(np.float32)
+    return moved
+
+
+def _overlap(blocks: int, block: float, origin: float, patches: int, patch: float) -> NDArray[np.float64]:
+    """[blocks, patches]: the share of each block's length that lies in each patch."""
+    begin = np.arange(blocks)[:, None] * block - origin
+    edges = np.arange(patches)[None, :] * patch
+    shared = np.minimum(begin + block, edges + patch) - np.maximum(begin, edges)
+    shares: NDArray[np.float64] = np.clip(shared, 0.0, None) / block
+    return shares
+
+
+def _spread(blocks: int, block: int, origin: int, extent: int, patches: int, patch: float) -> NDArray[np.float64]:
+    """[blocks, patches]: how a block's bits are shared out by the length of its displayed part; rows add up to 1."""
+    begin = np.clip(np.arange(blocks) * block - origin, 0, extent)
+    end = np.clip(np.arange(1, blocks + 1) * block - origin, 0, extent)
+    edges = np.arange(patches) * patch
+    shared = np.minimum(end[:, None], edges + patch) - np.maximum(begin[:, None], edges)
+    shared = np.clip(shared, 0.0, None)
+    # A block that is not displayed at all counts at the edge that it lies beyond.
+    hidden = np.flatnonzero(end == begin)
+    shared[hidden, np.minimum((begin[hidden] / patch).astype(np.int64), patches - 1)] = 1.0
+    shares: NDArray[np.float64] = shared / shared.sum(axis=1, keepdims=True)
+    return shares

@@ -1,0 +1,57 @@
+"""The errors that MediaRef raises: all are `MediaRefError`, and each is also the builtin error one would expect."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+_E = TypeVar("_E", bound="MediaRefError")
+
+
+class MediaRefError(Exception):
+    """Base of all errors of this library."""
+
+    def within(self: _E, what: str) -> _E:
+        """The same error with `what` was being done put in front of its message."""
+        return type(self)(f"{what}: {self}")
+
+
+class InvalidReferenceError(MediaRefError, ValueError):
+    """A reference, data URI or argument that cannot mean anything."""
+
+
+class MediaNotFoundError(MediaRefError, FileNotFoundError, ValueError):
+    """The file that a reference names does not exist."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class AccessDeniedError(MediaRefError, PermissionError):
+    """The file exists and may not be read."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class CorruptMediaError(MediaRefError, ValueError):
+    """The data is not, or is no longer, what its container or header says."""
+
+
+class UnsupportedBitstreamError(MediaRefError, NotImplementedError):
+    """Sound data that uses something this library does not read; the message names it."""
+
+
+class TimestampError(MediaRefError, ValueError, RuntimeError):
+    """A time outside the video, or any time in a video that has none."""
+
+
+class FrameIndexError(MediaRefError, IndexError):
+    """A frame number outside the video."""
+
+
+class LimitExceededError(MediaRefError, ValueError):
+    """Sound or not, larger than the limit that the message names."""
+
+
+class MissingDependencyError(MediaRefError, ImportError):
+    """A package that this call needs is not installed; the message names it."""

@@ -1,0 +1,149 @@
+"""Image bytes to arrays and back, with Pillow: one behaviour for files, remote bytes and data URIs."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mediaref.errors import (
+    CorruptMediaError,
+    InvalidReferenceError,
+    LimitExceededError,
+    MediaRefError,
+    UnsupportedBitstreamError,
+)
+
+PixelFormat = Literal["rgb", "bgr", "rgba", "bgra", "gray"]
+
+#: Most pixels an image may have. Assign another number to allow more.
+MAX_IMAGE_PIXELS = 178_956_970
+
+_FORMATS = ("rgb", "bgr", "rgba", "bgra", "gray")
+_SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
+_LOSSY = {"jpeg", "webp", "avif"}
+_WITHOUT_ALPHA = {"jpeg", "bmp"}
+_ENCODERS = ("png", "jpeg", "bmp", "webp", "gif", "tiff", "avif")
+
+
+def check_format(format: str) -> PixelFormat:
+    """`format` itself if it is one that arrays can have. Raises `InvalidReferenceError`."""
+    if format not in _FORMATS:
+        raise InvalidReferenceError(f"Unsupported format: {format!r}; choose one of {', '.join(_FORMATS)}")
+    return cast(PixelFormat, format)
+
+
+def decode(data: bytes, format: str = "rgb") -> NDArray[np.uint8]:
+    """Decode an image: uint8 `(H, W, 3)` for rgb and bgr, `(H, W, 4)` for rgba and bgra, `(H, W)` for gray.
+
+    EXIF orientation is applied, the first frame of an animation taken, 16 bits reduced to 8 by their high byte;
+    alpha is kept for rgba and bgra, and dropped (not blended) for the others.
+    Raises `InvalidReferenceError`, `CorruptMediaError`, `LimitExceededError` or `UnsupportedBitstreamError`.
+    """
+    wanted = check_format(format)
+    image = _open(data)
+    return from_rgb(np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB")), wanted)
+
+
+def decode_pil(data: bytes, format: str | None = None) -> Image.Image:
+    """Decode an image for Pillow: RGBA if it has transparency and RGB otherwise, or as `format` (rgb, rgba, gray)."""
+    if format is None:
+        image = _open(data)
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return to_pil(decode(data, format), format)
+
+
+def to_pil(pixels: NDArray[np.uint8], format: str) -> Image.Image:
+    """A Pillow image of an array in `format` `rgb`, `rgba` or `gray`, the orders that Pillow knows."""
+    if check_format(format) in {"bgr", "bgra"}:
+        raise InvalidReferenceError(f"Unsupported format: {format!r}; a Pillow image is rgb, rgba or gray")
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def from_rgb(pixels: NDArray[np.uint8], format: PixelFormat) -> NDArray[np.uint8]:
+    """Rearrange `(H, W, 3)` RGB or `(H, W, 4)` RGBA into `format`; a missing alpha is opaque."""
+    if format == "gray":
+        return _gray(pixels)
+    if format in {"rgb", "bgr"}:
+        kept = pixels[..., :3]
+        return np.ascontiguousarray(kept if format == "rgb" else kept[..., ::-1])
+    result = np.full((*pixels.shape[:2], 4), 255, np.uint8)
+    result[..., : pixels.shape[2]] = pixels
+    return result if format == "rgba" else np.ascontiguousarray(result[..., [2, 1, 0, 3]])
+
+
+def encode(
+    image: NDArray[np.uint8] | Image.Image, format: str, quality: int | None = None, input_format: str = "rgb"
+) -> bytes:
+    """Encode an array or a Pillow image; see `DataURI.from_image` for the arguments. Raises `InvalidReferenceError`."""
+    name = {"jpg": "jpeg"}.get(format.lower(), format.lower())
+    if name not in _ENCODERS:
+        raise InvalidReferenceError(f"Unsupported format: {format!r}; choose one of {', '.join(_ENCODERS)}")
+    if quality is not None and not 1 <= quality <= 100:
+        raise InvalidReferenceError(f"quality is {quality}; it must be from 1 to 100")
+    picture = ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else _picture(image, input_format)
+    if picture.mode not in {"L", "RGB", "RGBA"}:
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if name in _WITHOUT_ALPHA and picture.mode == "RGBA":
+        picture = picture.convert("RGB")
+    options: dict[str, Any] = {"quality": quality or 85} if name in _LOSSY else {}
+    buffer = io.BytesIO()
+    picture.save(buffer, format=name, **options)
+    return buffer.getvalue()
+
+
+def _picture(array: NDArray[np.uint8], input_format: str) -> Image.Image:
+    array = np.asarray(array)
+    if array.dtype != np.uint8:
+        raise InvalidReferenceError(f"the image array is {array.dtype}; it must be uint8 (0 to 255)")
+    channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
+    allowed = {1: ("gray",), 3: ("rgb", "bgr"), 4: ("rgb", "bgr", "rgba", "bgra")}.get(channels, ())
+    if input_format not in allowed:
+        raise InvalidReferenceError(f"Invalid input_format {input_format!r} for {channels}-channel array {array.shape}")
+    if input_format.startswith("bgr"):
+        array = array[..., [2, 1, 0, 3][:channels]]
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns at half of its own limit; ours is checked below, before any pixel is decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_IMAGE_PIXELS:
+            raise LimitExceededError(
+                f"an image of {image.width}x{image.height} pixels is over "
+                f"mediaref.images.MAX_IMAGE_PIXELS ({MAX_IMAGE_PIXELS})"
+            )
+        image.load()
+        return _eight_bits(ImageOps.exif_transpose(image))
+    except MediaRefError:
+        raise
+    except UnidentifiedImageError:
+        raise CorruptMediaError("not an image that Pillow knows (is it a video? then it needs a pts_ns)") from None
+    except Image.DecompressionBombError as error:
+        raise LimitExceededError(str(error)) from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
+        raise CorruptMediaError(f"the image is damaged: {error}") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise UnsupportedBitstreamError("an image of floating-point samples has no 8-bit form")
+    if image.mode not in _SIXTEEN_BIT_MODES:
+        return image
+    samples = np.asarray(image)
+    if samples.min(initial=0) < 0 or samples.max(initial=0) > 0xFFFF:
+        raise UnsupportedBitstreamError("an image of samples over 16 bits has no 8-bit form")
+    return Image.fromarray((samples >> 8).astype(np.uint8))
+
+
+def _gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    # BT.601 weights in 14-bit fixed point, rounded to nearest: they add up to 1 << 14, so grey stays what it was.
+    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    return ((red * 4899 + green * 9617 + blue * 1868 + (1 << 13)) >> 14).astype(np.uint8)

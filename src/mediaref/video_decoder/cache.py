@@ -1,0 +1,64 @@
+"""A bounded cache that threads and forked children can use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from mediaref.video_decoder.index import VideoIndex
+
+_Value = TypeVar("_Value")
+
+
+class BoundedCache(Generic[_Value]):
+    """Keeps the values used last, up to a total weight. Two threads that miss at once both make the value."""
+
+    def __init__(self, capacity: int, weight: Callable[[_Value], int]) -> None:
+        self._capacity = capacity
+        self._weight = weight
+        self._held = 0
+        self._values: OrderedDict[Hashable, _Value] = OrderedDict()
+        self._lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            # A child must not inherit a lock that a thread of its parent held at the fork.
+            os.register_at_fork(after_in_child=self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        """The value of `key`, made outside the lock if it is not there."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = value
+                self._held += self._weight(value)
+            while self._held > self._capacity and len(self._values) > 1:
+                _, dropped = self._values.popitem(last=False)
+                self._held -= self._weight(dropped)
+        return value
+
+    def clear(self) -> None:
+        """Forget all values."""
+        with self._lock:
+            self._values.clear()
+            self._held = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def _index_weight(index: VideoIndex) -> int:
+    return len(index.packets) + 1024
+
+
+#: Indexes of the videos used last: about 100 bytes a packet, so 200 MB when full.
+indexes: BoundedCache[VideoIndex] = BoundedCache(1 << 21, _index_weight)

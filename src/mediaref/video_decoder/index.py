@@ -1,0 +1,326 @@
+"""`VideoIndex`: the frames that a video presents, in display order, with the packets that hold them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mediaref.errors import CorruptMediaError, FrameIndexError, TimestampError
+from mediaref.storage import Source, StorageOptions, locate
+from mediaref.video_decoder import cache
+from mediaref.video_decoder.container import frame_orientation, opened, translated_errors
+from mediaref.video_decoder.orientation import Orientation
+from mediaref.video_decoder.packets import NO_TIME, PacketTable, Scan, scan_packets
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from mediaref._native import StreamParser
+    from mediaref.video_decoder.packets import VideoPacket
+
+_log = logging.getLogger("mediaref")
+
+#: H.264 and HEVC allow no more.
+_MAX_REORDER = 16
+_SECOND = 1_000_000_000
+#: Packets of a stream without a clean start that are decoded to learn which of them FFmpeg presents.
+_RAGGED_START_PACKETS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class VideoIndex:
+    """The frame table of one video: everything that choosing, reading and decoding frames needs to know.
+
+    Arrays have one entry a frame in display order, over the frames that the container presents (edit lists are
+    honoured). Make one with `VideoIndex.open`; it holds no open file and may be shared by threads.
+    """
+
+    source: Source
+    #: FFmpeg's name of the codec: `h264`, `hevc`, `vp9`, `av1`, ...
+    codec: str
+    time_base: Fraction
+    #: Displayed size in pixels, rotation applied.
+    width: int
+    height: int
+    orientation: Orientation
+    #: Frames a second that the container promises; None where it does not.
+    average_rate: Fraction | None
+    packets: PacketTable = field(repr=False)
+    #: Row of each frame's (first) packet in `packets`.
+    packet_of: NDArray[np.int64] = field(repr=False)
+    #: int64 nanoseconds, floor of the exact time, ascending; None for a stream without timestamps.
+    pts_ns: NDArray[np.int64] | None = field(repr=False)
+    #: Where the last frame ends, in nanoseconds; None for a stream without timestamps.
+    end_ns: int | None
+    #: The packets' bytes stand in the file as the demuxer gives them.
+    is_directly_readable: bool = field(repr=False)
+    parser: StreamParser | None = field(repr=False)
+    #: What a decoder that starts in mid-stream must be told, for it does not see the first packet.
+    decoder_options: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def open(
+        cls, video: str | os.PathLike[str] | Source | VideoIndex, *, storage_options: StorageOptions | None = None
+    ) -> VideoIndex:
+        """Index a video by one pass over its packets, or take the index from the cache if the file is the same.
+
+        Raises `MediaNotFoundError`, `AccessDeniedError`, `CorruptMediaError` (no video, no frames),
+        `UnsupportedBitstreamError`, `LimitExceededError` or `MissingDependencyError`.
+        """
+        if isinstance(video, VideoIndex):
+            return video
+        source = video if isinstance(video, Source) else locate(video, storage_options)
+        return cache.indexes.get(source.identity(), lambda: _build(source))
+
+    def __len__(self) -> int:
+        return len(self.packet_of)
+
+    @property
+    def is_key(self) -> NDArray[np.bool_]:
+        """bool[n]: the container marks the frame as a point to start from."""
+        return self.packets.is_key[self.packet_of]
+
+    @property
+    def is_referenced(self) -> NDArray[np.bool_]:
+        """bool[n]: False for frames that no other frame is predicted from."""
+        referenced = self.packets.is_referenced
+        return referenced[self.packet_of] | referenced[self._last_packet_of]
+
+    @property
+    def picture_type(self) -> NDArray[np.uint8]:
+        """uint8[n]: ASCII code of I, P or B; 0 where the codec's headers are not read."""
+        return self.packets.picture_type[self.packet_of]
+
+    @property
+    def packet_bytes(self) -> NDArray[np.int64]:
+        """int64[n]: bytes of the frame's packets, both fields' where each has its own."""
+        second = self._last_packet_of
+        return self.packets.size[self.packet_of] + np.where(second > self.packet_of, self.packets.size[second], 0)
+
+    @property
+    def begin_ns(self) -> int | None:
+        """When the first frame begins, in nanoseconds."""
+        return None if self.pts_ns is None else int(self.pts_ns[0])
+
+    @property
+    def duration_ns(self) -> int | None:
+        """Nanoseconds from the first frame's begin to the last one's end."""
+        return None if self.pts_ns is None or self.end_ns is None else self.end_ns - int(self.pts_ns[0])
+
+    @property
+    def bit_rate(self) -> float | None:
+        """Bits a second of the presented frames, counted from their packets."""
+        return 8e9 * float(self.packet_bytes.sum()) / self.duration_ns if self.duration_ns else None
+
+    @cached_property
+    def reorder_depth(self) -> int:
+        """Most frames that are decoded before some frame and shown after it; at most 16."""
+        shown = np.argsort(self.packet_of, kind="stable")  # display rank of the frames in decoding order
+        waiting = np.zeros(len(shown), np.int64)
+        for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1) + 1):
+            waiting[distance:] += shown[:-distance] > shown[distance:]
+        return min(int(waiting.max(initial=0)), _MAX_REORDER)
+
+    def packets_of(self, frame: int) -> tuple[int, ...]:
+        """Rows of the one or two packets (two when each field has its own) of a frame in `packets`."""
+        first = int(self.packet_of[frame])
+        return (first, first + 1) if self.packets.is_second_field[first + 1 : first + 2].any() else (first,)
+
+    def check(self, frames: Sequence[int]) -> None:
+        """Raise `FrameIndexError` if one of `frames` is not a frame of this video."""
+        for frame in frames:
+            if not 0 <= frame < len(self):
+                raise FrameIndexError(f"{self.source.name}: has no frame {frame}; its {len(self)} frames count from 0")
+
+    def frame_at(self, pts_ns: int) -> int:
+        """The frame on screen at `pts_ns`: the last one that begins at or before it. Raises `TimestampError`."""
+        return int(self.frames_at([pts_ns])[0])
+
+    def frames_at(self, pts_ns: ArrayLike) -> NDArray[np.int64]:
+        """`frame_at` for many times at once: int64[n]."""
+        if self.pts_ns is None or self.end_ns is None:
+            raise TimestampError(f"{self.source.name}: the stream has no timestamps; ask for its frames by number")
+        times = [int(time) for time in np.asarray(pts_ns, dtype=object).reshape(-1)]
+        begin, end = int(self.pts_ns[0]), self.end_ns
+        for time in times:
+            if not begin <= time < end:
+                raise TimestampError(
+                    f"{self.source.name}: no frame at {time} ns ({time / _SECOND:.6f} s): "
+                    f"the video runs from {begin} ns to before {end} ns"
+                )
+        return np.searchsorted(self.pts_ns, np.array(times, np.int64), side="right") - 1
+
+    @property
+    def _last_packet_of(self) -> NDArray[np.int64]:
+        """Row of each frame's second packet where its fields have one each, else of its only one."""
+        after = np.minimum(self.packet_of + 1, len(self.packets) - 1)
+        return np.where(self.packets.is_second_field[after], after, self.packet_of)
+
+
+def _build(source: Source) -> VideoIndex:
+    with opened(source) as (container, stream):
+        codec = stream.codec_context.codec.canonical_name
+        scan = scan_packets(container, stream, codec, source.name)
+        time_base, rate = Fraction(stream.time_base or 1), stream.average_rate
+        first = _first_frame(stream, scan)
+        size = (first.width, first.height) if first else (stream.codec_context.width, stream.codec_context.height)
+    table = scan.table
+    packet_of, times = _presentation(source, table, scan.parser is not None)
+    if len(packet_of) == 0:
+        raise CorruptMediaError(f"{source.name}: has no frame that can be shown")
+    orientation = frame_orientation(first) if first else Orientation()
+    width, height = orientation.apply_size(*size)
+    return VideoIndex(
+        source=source,
+        codec=codec,
+        time_base=time_base,
+        width=width,
+        height=height,
+        orientation=orientation,
+        average_rate=None if rate is None else Fraction(rate),
+        packets=table,
+        packet_of=packet_of,
+        pts_ns=None if times is None else _nanoseconds(times, time_base, source.name),
+        end_ns=None if times is None else _end(table, packet_of, times, time_base, rate, source.name),
+        is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
+        parser=scan.parser,
+        decoder_options=_x264_build(scan) if codec == "h264" else {},
+    )
+
+
+def _x264_build(scan: Scan) -> dict[str, str]:
+    """The version of x264 that made the stream, as it says in its first packet: decoders work around its old faults."""
+    found = re.search(rb"x264 - core (\d+)", bytes(scan.head[0]))
+    return {"x264_build": found[1].decode()} if found else {}
+
+
+def _first_frame(stream: VideoStream, scan: Scan) -> VideoFrame | None:
+    """The first frame that the head of the stream decodes to: it knows its size and which way up it is shown."""
+    stream.codec_context.thread_count = 1
+    for packet in (*scan.head, None):
+        frames = _decoded(stream, packet)
+        if frames:
+            return frames[0]
+    return None
+
+
+def _decoded(stream: VideoStream, packet: VideoPacket | None) -> list[VideoFrame]:
+    try:
+        return stream.codec_context.decode(packet)
+    except ValueError as error:  # FFmpeg's "invalid data": this packet gives nothing, the next may
+        _log.debug("a packet cannot be decoded: %s", error)
+        return []
+
+
+# --- display order and time ------------------------------------------------------------------------------------------
+
+
+def _presentation(
+    source: Source, table: PacketTable, is_parsed: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Rows of the packets that begin a presented frame in the order shown, and when (None: the stream has no times)."""
+    rows = np.flatnonzero(table.has_picture & ~table.is_second_field & ~table.is_discarded)
+    if is_parsed and len(rows) and not table.is_idr[rows[0]]:
+        rows = _without_ragged_start(source, table, rows)
+    if _has_presentation_times(table, rows):
+        order = rows[np.lexsort((table.poc[rows], table.sequence[rows], table.pts[rows]))]
+        return order, table.pts[order]
+    if is_parsed:
+        order = rows[np.lexsort((table.poc[rows], table.sequence[rows]))]
+    else:
+        delivered = _delivered_rows(source, len(table))
+        order = np.array([row for row in delivered if not table.is_discarded[row]], np.int64)
+    dts = table.dts[order]
+    return order, None if (dts == NO_TIME).any() else np.sort(dts)
+
+
+def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool:
+    pts, dts = table.pts[rows], table.dts[rows]
+    if (pts == NO_TIME).any():
+        return False
+    # AVI stores no presentation times. FFmpeg then offers decoding times with a constant added, which would show the
+    # frames in decoding order: where the headers ask for another order, believe the headers.
+    shifted = bool((dts != NO_TIME).all()) and bool((pts - dts == pts[:1] - dts[:1]).all())
+    by_headers = np.lexsort((table.poc[rows], table.sequence[rows]))
+    return not (shifted and bool((np.diff(by_headers) < 0).any()))
+
+
+def _without_ragged_start(source: Source, table: PacketTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Leave out what FFmpeg does not present of a stream that begins in the middle: ask the decoder itself."""
+    resets = np.flatnonzero(table.is_idr)
+    stop = min(int(resets[0]) if len(resets) else len(table), _RAGGED_START_PACKETS)
+    delivered = set(_delivered_rows(source, stop))
+    return np.array([row for row in rows if row >= stop or int(row) in delivered], np.int64)
+
+
+def _delivered_rows(source: Source, stop: int) -> list[int]:
+    """Rows of the first `stop` packets whose pictures a plain decoder delivers, in the order of delivery."""
+    delivered: list[int] = []
+    with opened(source) as (container, stream):
+        stream.codec_context.thread_count = 1
+        for row, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
+            if row >= stop:
+                break
+            packet.pts = packet.dts = row
+            delivered += [frame.pts for frame in _decoded(stream, packet) if frame.pts is not None]
+        delivered += [frame.pts for frame in _decoded(stream, None) if frame.pts is not None]
+    return delivered
+
+
+def _nanoseconds(times: NDArray[np.int64], time_base: Fraction, name: str) -> NDArray[np.int64]:
+    """Floor of `times * time_base` in nanoseconds, exactly."""
+    numerator, denominator = time_base.numerator, time_base.denominator
+    furthest = max(abs(int(times.min(initial=0))), abs(int(times.max(initial=0)))) * numerator
+    if furthest // denominator >= (1 << 63) // _SECOND - 1:
+        raise CorruptMediaError(f"{name}: its timestamps reach past 292 years; they cannot be right")
+    if furthest < 1 << 63 and denominator < (1 << 63) // _SECOND:
+        seconds, rest = np.divmod(times * numerator, denominator)
+        result: NDArray[np.int64] = seconds * _SECOND + rest * _SECOND // denominator
+        return result
+    return np.array([int(time) * numerator * _SECOND // denominator for time in times], np.int64)
+
+
+def _end(
+    table: PacketTable,
+    packet_of: NDArray[np.int64],
+    times: NDArray[np.int64],
+    time_base: Fraction,
+    rate: Fraction | None,
+    name: str,
+) -> int:
+    """Where the last frame ends: by the container's duration of it, else by the one before it, else by the rate."""
+    last = int(times[-1])
+    length = int(table.duration[packet_of[-1]])
+    if length <= 0 and len(times) > 1:
+        length = last - int(times[-2])
+    if length > 0:
+        return int(_nanoseconds(np.array([last + length], np.int64), time_base, name)[0])
+    begin = int(_nanoseconds(np.array([last], np.int64), time_base, name)[0])
+    return begin + (_SECOND * rate.denominator // rate.numerator if rate else 1)
+
+
+# --- where the bytes are ---------------------------------------------------------------------------------------------
+
+
+def _stands_in_file(source: Source, table: PacketTable, samples: dict[int, bytes]) -> bool:
+    """Whether reading `size` bytes at `position` gives a packet: tried on packets spread over the stream."""
+    if source.path is None and source.data is None:
+        return False  # a look at a remote file costs a request
+    with translated_errors(source.name), source.open() as file:
+        for row, content in samples.items():
+            if table.position[row] < 0:
+                return False
+            file.seek(int(table.position[row]))
+            if file.read(len(content)) != content:
+                return False
+    return True

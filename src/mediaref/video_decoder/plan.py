@@ -1,0 +1,142 @@
+"""`DecodePlan`: which packets a decoder must be fed to give the asked frames, and no more. Pure: it reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaref.video_decoder.index import VideoIndex
+
+_INTRA = ord("I")
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """A run of packets that a decoder, freshly reset, is fed to get some of the frames."""
+
+    #: Rows of the packets to feed, ascending; the first is a point where decoding can start.
+    packets: NDArray[np.int64]
+    #: The frames wanted from this run, in display order.
+    frames: NDArray[np.int64]
+
+    @property
+    def start(self) -> int:
+        """Row of the first packet."""
+        return int(self.packets[0])
+
+
+@dataclass(frozen=True, eq=False)
+class DecodePlan:
+    """The spans of packets that give the asked frames, in decoding order. Make one with `DecodePlan.of`."""
+
+    index: VideoIndex = field(repr=False)
+    spans: tuple[Span, ...]
+
+    @classmethod
+    def of(cls, index: VideoIndex, frames: Sequence[int] | NDArray[np.integer]) -> DecodePlan:
+        """Plan for `frames` (display indices, in any order, repeats allowed). Raises `FrameIndexError`.
+
+        For each frame, decoding starts at the last packet from which it comes out exactly: an IDR picture, or an
+        intra picture with a recovery point if the frame is shown after it. From there on, packets are left out
+        that no other picture is predicted from and nobody asked for (where the codec's headers are read).
+        """
+        index.check([int(frame) for frame in frames])
+        wanted = np.unique(np.asarray(frames, np.int64))
+        starts = _Starts(index)
+        spans: list[tuple[int, list[int]]] = []
+        furthest = -1
+        for frame in sorted(wanted.tolist(), key=lambda frame: index.packet_of[frame]):
+            start = starts.of(frame)
+            if not spans or start > furthest:
+                spans.append((start, []))
+            while len(spans) > 1 and start < spans[-1][0]:  # a picture shown before the start point of the last run
+                late = spans.pop()
+                spans[-1][1].extend(late[1])
+            spans[-1][1].append(frame)
+            furthest = int(index.packet_of[frame])
+        return cls(index, tuple(_span(index, start, members) for start, members in spans))
+
+    @property
+    def packets(self) -> NDArray[np.int64]:
+        """Rows of all packets fed, in the order in which they are fed."""
+        return np.concatenate([span.packets for span in self.spans]) if self.spans else np.empty(0, np.int64)
+
+    def earlier(self, span: Span) -> Span | None:
+        """`span` begun at the start point before its own, for when its own proves false; None if it is the first."""
+        points = _Starts(self.index).points
+        before = points[points < span.start]
+        return _span(self.index, int(before[-1]), span.frames.tolist()) if len(before) else None
+
+    def explain(self) -> str:
+        """What is read and why, for a person to read."""
+        table = self.index.packets
+        lines = []
+        for span in self.spans:
+            end = int(span.packets[-1]) + 1
+            kind = "IDR picture" if table.is_idr[span.start] else "point of recovery"
+            asked = ", ".join(map(str, span.frames[:8].tolist())) + (", ..." if len(span.frames) > 8 else "")
+            lines.append(
+                f"packets {span.start}..{end - 1}: start at the {kind}, feed {len(span.packets)} "
+                f"({int(table.size[span.packets].sum())} bytes), "
+                f"leave out {end - span.start - len(span.packets)} that nothing depends on -> frames {asked}"
+            )
+        total = len(self.packets)
+        share = f"{total} of {len(table)} packets fed, {sum(len(span.frames) for span in self.spans)} frames returned"
+        return "\n".join([*lines, share])
+
+
+class _Starts:
+    """The packets of a video where decoding can start, and which of them serves a frame."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        self._index = index
+        table = index.packets
+        if index.parser is None:
+            clean = table.is_key.copy()
+        else:
+            # A recovery point on a P picture (intra refresh) promises exact pictures only later on; how much later
+            # the table does not say, so it is no start. A decoder that starts late has seen only the container's
+            # parameter sets, so a start is taken only where those are in force.
+            clean = table.is_recovery_point & table.is_key & (table.picture_type == _INTRA)
+            clean |= table.is_idr
+            clean &= table.parameter_sets == table.parameter_sets[0]
+        clean &= table.has_picture & ~table.is_second_field
+        clean[0] = True
+        self.points = np.flatnonzero(clean)
+        self._shown = np.full(len(table), -1, np.int64)
+        self._shown[index.packet_of] = np.arange(len(index))
+
+    def of(self, frame: int) -> int:
+        """Row of the packet to start from to get `frame` exactly."""
+        table = self._index.packets
+        at = int(np.searchsorted(self.points, self._index.packet_of[frame], side="right")) - 1
+        while at > 0:
+            point = int(self.points[at])
+            # Pictures shown before a start point and decoded after it may refer to what was before it, unless the
+            # point resets the decoder.
+            resets = self._index.parser is not None and table.is_idr[point]
+            if resets or 0 <= self._shown[point] <= frame:
+                break
+            at -= 1
+        return int(self.points[at])
+
+
+def _span(index: VideoIndex, start: int, frames: list[int]) -> Span:
+    table = index.packets
+    targets = np.array([row for frame in frames for row in index.packets_of(frame)], np.int64)
+    end = int(targets.max()) + 1
+    fed = np.ones(end - start, np.bool_)
+    if index.parser is not None:
+        rows = slice(start, end)
+        fed = table.is_referenced[rows] | ~table.has_picture[rows]
+        # A picture whose one field is referenced is fed with both.
+        second = np.flatnonzero(table.is_second_field[rows])
+        second = second[second > 0]
+        fed[second] |= fed[second - 1]
+        fed[second - 1] |= fed[second]
+        fed[targets - start] = True
+        fed[0] = True
+    return Span(start + np.flatnonzero(fed), np.array(sorted(frames), np.int64))

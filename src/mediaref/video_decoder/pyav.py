@@ -1,0 +1,242 @@
+"""The PyAV backend: executes decode plans, and gives the frames as arrays."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaref.errors import CorruptMediaError, MediaRefError
+from mediaref.storage import Source, StorageOptions
+from mediaref.threads import resolve_threads
+from mediaref.video_decoder.container import import_av, opened, translated_errors
+from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.plan import DecodePlan, Span
+from mediaref.video_decoder.reader import PacketReader
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+    from mediaref.video_decoder.packets import VideoPacket
+
+_log = logging.getLogger("mediaref")
+
+#: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
+_HELD_BYTES = 256 << 20
+
+_Decoded = tuple[int, NDArray[np.uint8] | MediaRefError]
+
+Video = str | os.PathLike[str] | Source | VideoIndex
+
+
+def decode_frames(
+    video: Video,
+    frames: Sequence[int] | NDArray[np.integer],
+    *,
+    threads: int | None = None,
+    size: tuple[int, int] | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Decode some frames of a video: yields `(frame, pixels)` once for each different frame, in display order.
+
+    `frames` are display indices. Pixels are uint8 `(height, width, 3)` RGB, turned as the container says, in arrays
+    of their own; `size=(width, height)` scales them by area averaging in the same pass. They are those of a full
+    decode, bit for bit. Memory stays bounded however many frames are asked for. `threads` None means the CPUs that
+    this process may use; none of them outlives the iterator.
+    Raises what `VideoIndex.open` raises, `FrameIndexError`, and `CorruptMediaError` for a frame that gives no picture.
+    """
+    index = VideoIndex.open(video, storage_options=storage_options)
+    with closing(frames_or_errors(index, frames, threads=threads, size=size)) as decoded:
+        for frame, pixels in decoded:
+            if isinstance(pixels, MediaRefError):
+                raise pixels
+            yield frame, pixels
+
+
+def frames_or_errors(
+    index: VideoIndex,
+    frames: Sequence[int] | NDArray[np.integer],
+    *,
+    threads: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> Generator[_Decoded, None, None]:
+    """As `decode_frames`, but a frame that gives no picture has its error in its place, and the rest goes on."""
+    plan = DecodePlan.of(index, frames)
+    workers = resolve_threads(threads)
+    if size is not None:
+        size = index.orientation.apply_size(*size)
+    width, height = size or (index.width, index.height)
+    most = max((len(span.frames) for span in plan.spans), default=0)
+    held = most * width * height * 3 * (workers + 1)
+    if workers > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
+        decoded = _side_by_side(plan, workers, size)
+    else:
+        decoded = _one_by_one(plan, workers, size)
+    return _in_order(decoded, sorted({int(frame) for frame in frames}))
+
+
+def _one_by_one(plan: DecodePlan, threads: int, size: tuple[int, int] | None) -> Generator[_Decoded, None, None]:
+    with SpanDecoder(plan, threads) as decoder:
+        for span in plan.spans:
+            yield from decoder.decode(span, size)
+
+
+def _side_by_side(plan: DecodePlan, threads: int, size: tuple[int, int] | None) -> Generator[_Decoded, None, None]:
+    """Spans on `threads` threads, one decoder each; at most one span more than threads is ready or under way."""
+    idle: SimpleQueue[SpanDecoder] = SimpleQueue()
+
+    def work(span: Span) -> list[_Decoded]:
+        decoder = idle.get()
+        try:
+            return list(decoder.decode(span, size))
+        finally:
+            idle.put(decoder)
+
+    with ExitStack() as stack:
+        for _ in range(min(threads, len(plan.spans))):
+            idle.put(stack.enter_context(SpanDecoder(plan, 1)))
+        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="mediaref-decode"))
+        ahead: deque[Future[list[_Decoded]]] = deque()
+        try:
+            for span in plan.spans:
+                ahead.append(pool.submit(work, span))
+                if len(ahead) > threads:
+                    yield from ahead.popleft().result()
+            while ahead:
+                yield from ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _in_order(decoded: Generator[_Decoded, None, None], order: Iterable[int]) -> Generator[_Decoded, None, None]:
+    """Hold back what comes before its turn: in some streams spans overlap a little in display order."""
+    early: dict[int, NDArray[np.uint8] | MediaRefError] = {}
+    with closing(decoded):
+        for frame in order:
+            while frame not in early:
+                found, pixels = next(decoded)
+                early[found] = pixels
+            yield frame, early.pop(frame)
+
+
+class SpanDecoder:
+    """One decoder of one video. Not to be shared by threads; use it in a `with` block.
+
+    Packets go in with their row of the packet table as timestamp, so that each picture that comes out is known
+    for certain, whatever times the container tells.
+    """
+
+    def __init__(self, plan: DecodePlan, threads: int) -> None:
+        self._plan = plan
+        self._index = plan.index
+        self._frame_of = {int(self._index.packet_of[f]): int(f) for span in plan.spans for f in span.frames}
+        self._threads = threads
+        self._resources = ExitStack()
+
+    def __enter__(self) -> SpanDecoder:
+        av = import_av()
+        with ExitStack() as stack:
+            self._reader = stack.enter_context(PacketReader(self._index))
+            _, stream = stack.enter_context(opened(self._index.source))
+            self._codec = stream.codec_context
+            self._codec.thread_count = self._threads
+            self._codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
+            self._codec.options = {**self._codec.options, **self._index.decoder_options}
+            self._reformatter = av.video.reformatter.VideoReformatter()
+            self._area = av.video.reformatter.Interpolation.AREA
+            self._resources = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def decode(self, span: Span, size: tuple[int, int] | None = None) -> Iterator[_Decoded]:
+        """Yield `(frame, pixels)` for each of the span's frames: in display order, then errors for those that failed.
+
+        Pixels are uint8 `(height, width, 3)` RGB, turned for display; `size` is (width, height) before turning.
+        """
+        wanted = {int(self._index.packet_of[frame]) for frame in span.frames}
+        attempt: Span | None = span
+        while attempt is not None:
+            try:
+                for row, picture in self._pictures(attempt):
+                    if row in wanted:
+                        wanted.discard(row)
+                        yield self._frame_of[row], self._to_rgb(picture, size)
+                break
+            except _FalseStartError:
+                _log.debug("%s: packet %d is no place to start; starting earlier", self._name, attempt.start)
+                attempt = self._plan.earlier(attempt)
+        for row in sorted(wanted):
+            yield (
+                self._frame_of[row],
+                CorruptMediaError(
+                    f"{self._name}: frame {self._frame_of[row]} (packet {row}, byte "
+                    f"{int(self._index.packets.position[row])}) does not decode: the data is damaged, or pictures that "
+                    "it depends on are missing"
+                ),
+            )
+
+    def _to_rgb(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+        width, height = size or (picture.width, picture.height)
+        scaled = (width, height) != (picture.width, picture.height)
+        rgb = self._reformatter.reformat(
+            picture, width, height, "rgb24", interpolation=self._area if scaled else None, threads=1
+        )
+        plane = rgb.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
+        pixels = rows[:, : width * 3].reshape(height, width, 3)
+        return np.array(self._index.orientation.apply(pixels), order="C")
+
+    @property
+    def _name(self) -> str:
+        return self._index.source.name
+
+    def _pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
+        """All pictures that the span's packets decode to, with the rows of their (first) packets."""
+        depth = self._index.reorder_depth
+        self._codec.reorder_depth = max(self._codec.reorder_depth, depth)
+        trusted = self._index.parser is not None or span.start == 0
+        try:
+            for row, packet in self._reader.read(span.packets.tolist()):
+                packet.pts = packet.dts = row
+                for found, picture in self._decode(packet):
+                    trusted = trusted or self._is_clean_start(found, picture, span)
+                    yield found, picture
+            for found, picture in self._decode(None):
+                trusted = trusted or self._is_clean_start(found, picture, span)
+                yield found, picture
+            if not trusted:
+                raise _FalseStartError
+        finally:
+            if self._codec.is_open:
+                self._codec.flush_buffers()
+
+    def _is_clean_start(self, row: int, picture: VideoFrame, span: Span) -> bool:
+        """Containers mark keyframes falsely at times: where only they tell, ask the decoder about the first picture."""
+        if row != span.start:
+            return False
+        if not picture.key_frame:
+            raise _FalseStartError
+        return True
+
+    def _decode(self, packet: VideoPacket | None) -> list[tuple[int, VideoFrame]]:
+        try:
+            with translated_errors(self._name):
+                return [(picture.pts, picture) for picture in self._codec.decode(packet) if picture.pts is not None]
+        except CorruptMediaError as error:
+            _log.warning("%s", error)  # the frames that are missing because of it are reported by their numbers
+            return []
+
+
+class _FalseStartError(Exception):
+    """A packet that the container marks as a keyframe is none."""

@@ -1,0 +1,162 @@
+"""Reading chosen packets of an indexed video: straight from the file where that gives the same bytes, else demuxed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from mediaref.errors import CorruptMediaError
+from mediaref.video_decoder.container import import_av, opened, translated_errors
+from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.packets import NO_TIME
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+    from mediaref.video_decoder.packets import VideoPacket
+
+_log = logging.getLogger("mediaref")
+
+#: Reading on through this many packets costs about what a seek does.
+_WORTH_A_SEEK = 48
+#: Containers whose packets can be found by byte offset only: they have no index of times, or no times.
+_BYTE_SEEKABLE = frozenset({"mpegts", "mpeg", "h264", "hevc", "m4v"})
+
+
+class PacketReader:
+    """Reads packets of one video, in ascending order a call. Not to be shared by threads; use it in a `with` block."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        self._index = index
+        self._resources = ExitStack()
+        self._file: BinaryIO | None = None
+        self._demuxer: _Demuxer | None = None
+
+    def __enter__(self) -> PacketReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def read(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
+        """Yield `(row, packet)` for rows of the packet table, which must ascend.
+
+        Raises `CorruptMediaError` if a packet is no longer what the index says.
+        """
+        if self._index.is_directly_readable:
+            return self._read_directly(rows)
+        if self._demuxer is None:
+            self._demuxer = _Demuxer(self._index, self._resources)
+        return self._demuxer.read(rows)
+
+    def _read_directly(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
+        packet_type = import_av().Packet
+        if self._file is None:
+            self._file = self._resources.enter_context(self._index.source.open())
+        table = self._index.packets
+        for row in rows:
+            position, size = int(table.position[row]), int(table.size[row])
+            with translated_errors(self._index.source.name):
+                self._file.seek(position)
+                content = self._file.read(size)
+            if len(content) != size:
+                raise _changed(self._index, row)
+            packet = packet_type(content)
+            packet.is_keyframe = bool(table.is_key[row])
+            yield row, packet
+
+
+class _Demuxer:
+    """Finds packets through the container's own seeking, and believes it only after a look at what came back."""
+
+    def __init__(self, index: VideoIndex, resources: ExitStack) -> None:
+        self._index = index
+        self._resources = resources
+        self._own = resources.enter_context(ExitStack())
+        self._keys = np.flatnonzero(index.packets.is_key)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        self._own.close()
+        self._container: InputContainer
+        self._stream: VideoStream
+        self._container, self._stream = self._own.enter_context(opened(self._index.source))
+        self._packets = self._demux()
+        self._next = 0  # row of the packet that comes next
+
+    def _demux(self) -> Iterator[VideoPacket]:
+        with translated_errors(self._index.source.name):
+            yield from (packet for packet in self._container.demux(self._stream) if packet.size)
+
+    def read(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
+        for row in rows:
+            packet = self._take(self._approach(row), row)
+            if packet is None and row:
+                self._reopen()  # what the seek gave could not be placed: read from the start
+                packet = self._take(None, row)
+            if packet is None:
+                raise _changed(self._index, row)
+            yield row, packet
+
+    def _approach(self, row: int) -> VideoPacket | None:
+        """Seek where that is worth it. Gives the packet that had to be read to see where the seek led."""
+        before = self._keys[: np.searchsorted(self._keys, row, side="right")]
+        key = int(before[-1]) if len(before) else 0
+        if self._next <= row and key < self._next + _WORTH_A_SEEK:
+            return None
+        for move in self._moves(key):
+            if not self._seek(*move):
+                continue
+            for packet in self._packets:
+                found = self._index.packets.match(packet, key)
+                if found is None:
+                    continue  # the remainder of a packet that the seek cut
+                if found > row:
+                    break
+                self._next = found + 1
+                return packet
+        _log.debug("%s: cannot seek to packet %d; reading from the start", self._index.source.name, key)
+        self._reopen()
+        return None
+
+    def _moves(self, key: int) -> Iterator[tuple[int, bool]]:
+        table = self._index.packets
+        if self._container.format.name in _BYTE_SEEKABLE and table.position[key] >= 0:
+            yield int(table.position[key]), True
+        for time in dict.fromkeys((int(table.pts[key]), int(table.dts[key]))):
+            if time != NO_TIME:
+                yield time, False
+
+    def _seek(self, to: int, by_bytes: bool) -> bool:
+        try:
+            self._container.seek(to, stream=self._stream, unsupported_byte_offset=by_bytes)
+        except import_av().error.FFmpegError as error:
+            _log.debug("%s: cannot seek to %d: %s", self._index.source.name, to, error)
+            return False
+        self._packets = self._demux()
+        return True
+
+    def _take(self, packet: VideoPacket | None, row: int) -> VideoPacket | None:
+        """The packet of `row`, reading on from `packet` (the one before `self._next`) or from the next one."""
+        table = self._index.packets
+        if packet is not None and self._next == row + 1:
+            return packet
+        for packet in self._packets:
+            if packet.size != table.size[self._next : self._next + 1].sum():
+                return None
+            self._next += 1
+            if self._next == row + 1:
+                return packet
+        return None
+
+
+def _changed(index: VideoIndex, row: int) -> CorruptMediaError:
+    return CorruptMediaError(
+        f"{index.source.name}: packet {row} (byte {int(index.packets.position[row])}) is not where it was when the "
+        f"file was indexed; if the file is being written, wait until it is complete"
+    )

@@ -1,0 +1,83 @@
+"""The score of a block is the sum of a full-size map, without the map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from codec_video_prep.scoring import Spread, count_matrix, normalise_costs, pixel_cells, weighted_percentile
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[np.ndarray, tuple[int, int], tuple[int, int], int, int, tuple[int, int]]:
+    """A grid of scores, the picture's size in the grid's samples, its prepared size, cell and block sides, a crop."""
+    source = draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
+    resized = draw(st.tuples(st.integers(1, 60), st.integers(1, 60)))
+    unit = draw(st.sampled_from([4, 16, 64]))
+    side = draw(st.integers(1, 28))
+    crop = draw(st.tuples(st.integers(0, 20), st.integers(0, 20)))
+    shape = tuple(-(-(length + offset) // unit) for length, offset in zip(source, crop, strict=True))
+    grid = draw(hnp.arrays(np.float64, shape, elements=st.floats(0, 1, width=16)))
+    return grid, source, resized, unit, side, crop
+
+
+@given(layouts())
+@settings(max_examples=200)
+def test_block_scores_equal_those_of_the_full_size_map(layout: tuple) -> None:  # type: ignore[type-arg]
+    grid, source, resized, unit, side, crop = layout
+    blocks = tuple(-(-length // side) for length in resized)
+    cells = [pixel_cells(resized[axis], source[axis], unit, crop[axis]) for axis in (0, 1)]
+    spread = Spread(*(count_matrix(cells[axis], grid.shape[axis], side, blocks[axis]) for axis in (0, 1)))
+
+    naive = np.zeros((blocks[0] * side, blocks[1] * side))
+    for y in range(resized[0]):
+        for x in range(resized[1]):
+            row = int((y + 0.5) * source[0] / resized[0] + crop[0]) // unit
+            column = int((x + 0.5) * source[1] / resized[1] + crop[1]) // unit
+            naive[y, x] = grid[row, column]
+    expected = naive.reshape(blocks[0], side, blocks[1], side).sum((1, 3))
+
+    assert spread.block_scores(grid) == pytest.approx(expected, abs=1e-9)
+    assert spread.pixels.sum() == resized[0] * resized[1]
+
+
+def test_the_percentile_becomes_one_and_nothing_is_above() -> None:
+    costs = np.arange(10_000, dtype=np.uint32).reshape(100, 100)
+    scores = normalise_costs(costs, 99.0, log_scale=False)
+    assert scores.max() == 1.0
+    assert (scores == 1.0).mean() == pytest.approx(0.01)
+    assert scores[0, 50] == pytest.approx(50 / (0.99 * 9999))
+
+
+def test_logarithms_are_taken_first() -> None:
+    costs = np.array([[0, 9, 99]])
+    assert normalise_costs(costs, 100.0, log_scale=True) == pytest.approx(np.log1p(costs) / np.log(100))
+
+
+def test_a_frame_that_is_all_but_copied_still_tells_what_changed() -> None:
+    costs = np.zeros((40, 40))
+    costs[3, 4], costs[5, 6] = 15, 3
+    scores = normalise_costs(costs, 99.0, log_scale=True)
+    assert scores[3, 4] == 1.0
+    assert scores[5, 6] == pytest.approx(0.5)
+    assert np.count_nonzero(scores) == 2
+
+
+def test_a_frame_without_bits_scores_nothing() -> None:
+    assert not normalise_costs(np.zeros((3, 3)), 99.0, log_scale=True).any()
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1, width=16), st.integers(0, 4)), min_size=1, max_size=20).filter(
+        lambda pairs: any(weight for _, weight in pairs)
+    ),
+    st.floats(0, 100),
+)
+def test_weighted_percentile_is_numpys_of_the_repeated_values(pairs: list[tuple[float, int]], q: float) -> None:
+    values, weights = np.array([v for v, _ in pairs]), np.array([w for _, w in pairs])
+    half = len(values) // 2
+    ours = weighted_percentile([values[:half], values[half:]], [weights[:half], weights[half:]], q)
+    assert ours == pytest.approx(np.percentile(np.repeat(values, weights), q), abs=1e-9)
