@@ -38,12 +38,23 @@ const TRANS_IDX_LPS: [u8; 64] = [
 /// A context variable: `pStateIdx << 1 | valMPS`.
 pub type Context = u8;
 
+/// What becomes of `codIRange` on the less probable path.
+#[derive(Clone, Copy)]
+struct Lps {
+    range: u8,
+    /// Bits that renormalisation shifts in, and the range behind it: known before the comparison is.
+    shift: u8,
+    renormalised: u16,
+}
+
 /// `RANGE_TAB_LPS` indexed by context, so that the MPS need not be shifted out.
-static RANGE_LPS: [[u8; 4]; 128] = {
-    let mut table = [[0; 4]; 128];
+static LPS: [[Lps; 4]; 128] = {
+    let mut table = [[Lps { range: 0, shift: 0, renormalised: 0 }; 4]; 128];
     let mut i = 0;
-    while i < 128 {
-        table[i] = RANGE_TAB_LPS[i >> 1];
+    while i < 512 {
+        let range = RANGE_TAB_LPS[i >> 3][i & 3];
+        let shift = range.leading_zeros() as u8 + 1;
+        table[i >> 2][i & 3] = Lps { range, shift, renormalised: (range as u16) << shift };
         i += 1;
     }
     table
@@ -73,7 +84,10 @@ pub fn context_from_pre_ctx_state(pre_ctx_state: i32) -> Context {
 /// Bits that `offset` keeps in hand below the 9 of the specification's register; a bin takes at most 8.
 const LOW_WATER: u32 = 16;
 
-/// The decoding engine. `offset` is `codIOffset` with `bits` more bits of the stream behind it.
+/// Bits of `offset` below the register. One bit above it stays free for bypass bins.
+const BELOW: u32 = 54;
+
+/// The decoding engine. `offset` holds `codIOffset` and, below it, `bits` more bits of the stream.
 #[derive(Debug, Clone)]
 pub struct Cabac<'a> {
     bytes: &'a [u8],
@@ -87,12 +101,9 @@ impl<'a> Cabac<'a> {
     /// Starts at a byte of `bytes` (9.3.1.2); reading past the end gives zeros, which `check` catches.
     pub fn new(bytes: &'a [u8], start: usize) -> Result<Self> {
         let mut engine = Self { bytes, next: start, offset: 0, range: 510, bits: 0 };
-        let first = u64::from(engine.load()) << 32;
-        engine.offset = first | u64::from(engine.load());
-        engine.next -= 1;
-        engine.offset >>= 8;
-        engine.bits = 47;
-        if engine.offset >> 47 >= 510 {
+        engine.offset = u64::from(engine.load()) << 31;
+        engine.bits = 32 - 9;
+        if engine.offset >> BELOW >= 510 {
             return Err(Error::corrupt("arithmetic decoder starts out of range", start * 8));
         }
         Ok(engine)
@@ -108,10 +119,13 @@ impl<'a> Cabac<'a> {
         }
     }
 
+    /// Shifts `n` bits, at most 8, into the register.
     #[inline(always)]
-    fn refill(&mut self) {
+    fn shift(&mut self, n: u32) {
+        self.offset <<= n;
+        self.bits -= n;
         if self.bits < LOW_WATER {
-            self.offset = self.offset << 32 | u64::from(self.load());
+            self.offset |= u64::from(self.load()) << (BELOW - 32 - self.bits);
             self.bits += 32;
         }
     }
@@ -128,32 +142,34 @@ impl<'a> Cabac<'a> {
         self.range
     }
 
-    /// `DecodeDecision` (9.3.3.2.1).
+    /// `DecodeDecision` (9.3.3.2.1). Both outcomes are worked out and one is picked: the guess of a branch would
+    /// fail as often as the less probable symbol comes.
     #[inline(always)]
     pub fn decision(&mut self, context: &mut Context) -> bool {
         let state = usize::from(*context & 127);
-        let lps = u32::from(RANGE_LPS[state][(self.range >> 6) as usize & 3]);
-        let mps = self.range - lps;
-        let scaled = u64::from(mps) << self.bits;
+        let lps = LPS[state][(self.range >> 6) as usize & 3];
+        let mps_range = self.range - u32::from(lps.range);
+        // At most one bit, for it is never below 128.
+        let mps_shift = (mps_range >> 8) ^ 1;
+        let scaled = u64::from(mps_range) << BELOW;
         let is_lps = self.offset >= scaled;
-        let range = if is_lps { lps } else { mps };
-        self.offset -= if is_lps { scaled } else { 0 };
+        let mask = u32::from(is_lps).wrapping_neg();
+        let mps_renormalised = mps_range << mps_shift;
+        self.range = mps_renormalised ^ ((mps_renormalised ^ u32::from(lps.renormalised)) & mask);
+        let shift = mps_shift ^ ((mps_shift ^ u32::from(lps.shift)) & mask);
+        self.offset -= scaled & u64::from(is_lps).wrapping_neg();
         *context = NEXT[usize::from(is_lps)][state];
-        let shift = range.leading_zeros() - 23;
-        self.range = range << shift;
-        self.bits -= shift;
-        self.refill();
+        self.shift(shift);
         (state & 1 == 1) ^ is_lps
     }
 
     /// `DecodeBypass` (9.3.3.2.3).
     #[inline(always)]
     pub fn bypass(&mut self) -> bool {
-        self.bits -= 1;
-        let scaled = u64::from(self.range) << self.bits;
+        self.shift(1);
+        let scaled = u64::from(self.range) << BELOW;
         let one = self.offset >= scaled;
-        self.offset -= if one { scaled } else { 0 };
-        self.refill();
+        self.offset -= scaled & u64::from(one).wrapping_neg();
         one
     }
 
@@ -167,14 +183,12 @@ impl<'a> Cabac<'a> {
     #[inline(always)]
     pub fn terminate(&mut self) -> bool {
         self.range -= 2;
-        let scaled = u64::from(self.range) << self.bits;
-        if self.offset >= scaled {
+        if self.offset >= u64::from(self.range) << BELOW {
             return true;
         }
-        let shift = self.range.leading_zeros() - 23;
+        let shift = (self.range >> 8) ^ 1;
         self.range <<= shift;
-        self.bits -= shift;
-        self.refill();
+        self.shift(shift);
         false
     }
 

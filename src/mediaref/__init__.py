@@ -1,0 +1,55 @@
+"""Point at any image or video frame with `(uri, pts_ns)`; read it back as pixels or as the bits its encoder spent."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mediaref.batch import batch_bit_costs, batch_decode, iter_decode
+    from mediaref.bitcost import BitCost
+    from mediaref.data_uri import DataURI
+    from mediaref.ref import MediaRef
+    from mediaref.video_decoder.cache import cleanup_cache
+
+__all__ = [
+    "BitCost",
+    "DataURI",
+    "MediaRef",
+    "batch_bit_costs",
+    "batch_decode",
+    "cleanup_cache",
+    "iter_decode",
+]
+
+try:
+    __version__ = version("mediaref")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0.0.0.dev0"
+
+# Where each public name lives; imported on first use, so that `import mediaref` stays light.
+_HOMES = {
+    "BitCost": "mediaref.bitcost",
+    "DataURI": "mediaref.data_uri",
+    "MediaRef": "mediaref.ref",
+    "batch_bit_costs": "mediaref.batch",
+    "batch_decode": "mediaref.batch",
+    "cleanup_cache": "mediaref.video_decoder.cache",
+    "iter_decode": "mediaref.batch",
+}
+
+logging.getLogger("mediaref").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mediaref' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -54,13 +54,19 @@ def decode_pil(data: bytes, format: str | None = None) -> Image.Image:
     if format is None:
         image = _open(data)
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return to_pil(decode(data, format), format)
+    return to_pil(decode(data, check_pil_format(format)), format)
+
+
+def check_pil_format(format: str) -> PixelFormat:
+    """`format` itself if Pillow knows that order of channels. Raises `InvalidReferenceError`."""
+    if check_format(format) in {"bgr", "bgra"}:
+        raise InvalidReferenceError(f"Unsupported format: {format!r}; a Pillow image is rgb, rgba or gray")
+    return cast(PixelFormat, format)
 
 
 def to_pil(pixels: NDArray[np.uint8], format: str) -> Image.Image:
-    """A Pillow image of an array in `format` `rgb`, `rgba` or `gray`, the orders that Pillow knows."""
-    if check_format(format) in {"bgr", "bgra"}:
-        raise InvalidReferenceError(f"Unsupported format: {format!r}; a Pillow image is rgb, rgba or gray")
+    """A Pillow image of an array in `format` `rgb`, `rgba` or `gray`."""
+    check_pil_format(format)
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 

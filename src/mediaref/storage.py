@@ -150,6 +150,16 @@ def locate(uri: str | os.PathLike[str] | DataURI, storage_options: StorageOption
     return Source(text, path=text)
 
 
+def join(base: str, relative: str) -> str:
+    """`relative` under `base`, a path or a uri."""
+    scheme = scheme_of(base)
+    if scheme == "file":
+        base = _file_uri_path(base)
+    elif scheme:
+        return f"{base.rstrip('/')}/{relative}" if relative else base
+    return (Path(base) / relative).as_posix()
+
+
 def _file_uri_path(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.netloc not in {"", "localhost"}:

@@ -143,37 +143,37 @@ impl MbStore {
     }
 
     /// 6.4.9: frames without MBAFF, and fields.
-    pub fn neighbours(&self, mb_addr: usize, slice: u32) -> Neighbours {
-        let left = if mb_addr % self.width > 0 { Some(mb_addr - 1) } else { None };
+    pub fn neighbours(&self, mb_addr: usize, column: usize, slice: u32) -> Neighbours {
+        let left = if column > 0 { Some(mb_addr - 1) } else { None };
         let a = self.if_in_slice(left, slice);
         let b = self.if_in_slice(mb_addr.checked_sub(self.width), slice);
         Neighbours { a, b, lower_a: a, rows: &SAME }
     }
 
     /// Top macroblocks of the pairs to the left and above (6.4.10), `NOWHERE` if not in the slice.
-    fn neighbour_pairs(&self, mb_addr: usize, slice: u32) -> (usize, usize) {
+    fn neighbour_pairs(&self, mb_addr: usize, column: usize, slice: u32) -> (usize, usize) {
         let pair = mb_addr / 2;
-        let left = if pair % self.width > 0 { Some(2 * (pair - 1)) } else { None };
+        let left = if column > 0 { Some(2 * (pair - 1)) } else { None };
         let above = pair.checked_sub(self.width).map(|pair| 2 * pair);
         (self.if_in_slice(left, slice), self.if_in_slice(above, slice))
     }
 
     /// Whether the pairs left and above are field pairs: contexts of `mb_field_decoding_flag` (9.3.3.1.1.2).
-    pub fn field_pairs(&self, mb_addr: usize, slice: u32) -> (bool, bool) {
-        let (a, b) = self.neighbour_pairs(mb_addr, slice);
+    pub fn field_pairs(&self, mb_addr: usize, column: usize, slice: u32) -> (bool, bool) {
+        let (a, b) = self.neighbour_pairs(mb_addr, column, slice);
         (self.mbs[a].flags.is_field, self.mbs[b].flags.is_field)
     }
 
     /// `mb_field_decoding_flag` of a pair that has none (7.4.4).
-    pub fn inferred_field(&self, mb_addr: usize, slice: u32) -> bool {
-        let (a, b) = self.neighbour_pairs(mb_addr, slice);
+    pub fn inferred_field(&self, mb_addr: usize, column: usize, slice: u32) -> bool {
+        let (a, b) = self.neighbour_pairs(mb_addr, column, slice);
         let from = if a != NOWHERE { a } else { b };
         self.mbs[from].flags.is_field
     }
 
     /// 6.4.12.2, `is_field` being that of the current macroblock pair.
-    pub fn neighbours_mbaff(&self, mb_addr: usize, slice: u32, is_field: bool) -> Neighbours {
-        let (left, above) = self.neighbour_pairs(mb_addr, slice);
+    pub fn neighbours_mbaff(&self, mb_addr: usize, column: usize, slice: u32, is_field: bool) -> Neighbours {
+        let (left, above) = self.neighbour_pairs(mb_addr, column, slice);
         let is_bottom = mb_addr % 2 == 1;
         let b = match (is_field, is_bottom) {
             (false, true) => mb_addr, // position of the top macroblock of the same pair

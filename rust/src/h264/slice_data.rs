@@ -35,6 +35,8 @@ pub fn slice_data(
         width: header.sps.pic_width_in_mbs as usize,
         mb_count: (header.sps.pic_width_in_mbs * header.pic_height_in_mbs()) as usize,
         mb_addr: (header.first_mb_in_slice as usize).saturating_mul(if is_mbaff { 2 } else { 1 }),
+        column: header.first_mb_in_slice as usize % header.sps.pic_width_in_mbs as usize,
+        row: header.first_mb_in_slice as usize / header.sps.pic_width_in_mbs as usize,
         state: RunningState { qp: header.slice_qp, last_qp_delta_nonzero: false },
         pair_is_field: false,
         overhead: header.bits,
@@ -55,6 +57,9 @@ struct Walk<'a> {
     width: usize,
     mb_count: usize,
     mb_addr: usize,
+    /// Where the macroblock, or in MBAFF the pair, lies; kept beside the address to be spared divisions.
+    column: usize,
+    row: usize,
     state: RunningState,
     /// MBAFF: whether the current pair is of field macroblocks.
     pair_is_field: bool,
@@ -155,13 +160,13 @@ impl Walk<'_> {
             return Err(Error::corrupt("two slices hold the same macroblock", bit));
         }
         if self.context.is_mbaff && self.mb_addr % 2 == 0 {
-            self.pair_is_field = self.store.inferred_field(self.mb_addr, self.context.slice);
+            self.pair_is_field = self.store.inferred_field(self.mb_addr, self.column, self.context.slice);
         }
         Ok(())
     }
 
     fn mb_field_decoding_flag(&mut self, e: &mut impl MacroblockSyntax) {
-        let (a, b) = self.store.field_pairs(self.mb_addr, self.context.slice);
+        let (a, b) = self.store.field_pairs(self.mb_addr, self.column, self.context.slice);
         self.pair_is_field = e.mb_field_decoding_flag(usize::from(a) + usize::from(b));
         if self.mb_addr % 2 == 1 {
             // The top macroblock was skipped before its kind was known.
@@ -172,9 +177,9 @@ impl Walk<'_> {
     fn neighbours(&self) -> Neighbours {
         let slice = self.context.slice;
         if self.context.is_mbaff {
-            self.store.neighbours_mbaff(self.mb_addr, slice, self.pair_is_field)
+            self.store.neighbours_mbaff(self.mb_addr, self.column, slice, self.pair_is_field)
         } else {
-            self.store.neighbours(self.mb_addr, slice)
+            self.store.neighbours(self.mb_addr, self.column, slice)
         }
     }
 
@@ -221,23 +226,32 @@ impl Walk<'_> {
         if bits > 0 {
             self.spread_cells(row, col, mode);
         }
-        self.mb_addr += 1;
+        self.advance();
         Ok(())
+    }
+
+    fn advance(&mut self) {
+        self.mb_addr += 1;
+        if self.context.is_mbaff && self.mb_addr % 2 == 1 {
+            return;
+        }
+        self.column += 1;
+        if self.column == self.width {
+            self.column = 0;
+            self.row += 1;
+        }
     }
 
     /// Row and column of the current macroblock in the map of the frame. Field macroblocks lie where those of a frame
     /// pair would: the top field's above the bottom field's.
     fn unit(&self) -> (usize, usize) {
-        let (addr, width) = (self.mb_addr, self.width);
-        if self.context.is_mbaff {
-            return (addr / 2 / width * 2 + addr % 2, addr / 2 % width);
-        }
-        let row = addr / width;
-        match self.context.header.structure {
-            PictureStructure::Frame => (row, addr % width),
-            PictureStructure::TopField => (2 * row, addr % width),
-            PictureStructure::BottomField => (2 * row + 1, addr % width),
-        }
+        let row = match self.context.header.structure {
+            PictureStructure::Frame if self.context.is_mbaff => 2 * self.row + self.mb_addr % 2,
+            PictureStructure::Frame => self.row,
+            PictureStructure::TopField => 2 * self.row,
+            PictureStructure::BottomField => 2 * self.row + 1,
+        };
+        (row, self.column)
     }
 
     /// Adds the macroblock's 4x4 blocks to the cells; a field macroblock's rows are every other line of 32.

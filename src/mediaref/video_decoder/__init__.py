@@ -1,1 +1,18 @@
 """How the frames of a video are found and read."""
+
+from __future__ import annotations
+
+from mediaref.video_decoder.base import BaseVideoDecoder, FrameBatch, VideoStreamMetadata
+from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.plan import DecodePlan
+from mediaref.video_decoder.pyav import PyAVVideoDecoder, decode_frames
+
+__all__ = [
+    "BaseVideoDecoder",
+    "DecodePlan",
+    "FrameBatch",
+    "PyAVVideoDecoder",
+    "VideoIndex",
+    "VideoStreamMetadata",
+    "decode_frames",
+]

@@ -62,3 +62,8 @@ def _index_weight(index: VideoIndex) -> int:
 
 #: Indexes of the videos used last: about 100 bytes a packet, so 200 MB when full.
 indexes: BoundedCache[VideoIndex] = BoundedCache(1 << 21, _index_weight)
+
+
+def cleanup_cache() -> None:
+    """Forget everything that is kept about videos read before."""
+    indexes.clear()

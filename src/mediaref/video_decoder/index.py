@@ -108,11 +108,6 @@ class VideoIndex:
         return self.packets.size[self.packet_of] + np.where(second > self.packet_of, self.packets.size[second], 0)
 
     @property
-    def begin_ns(self) -> int | None:
-        """When the first frame begins, in nanoseconds."""
-        return None if self.pts_ns is None else int(self.pts_ns[0])
-
-    @property
     def duration_ns(self) -> int | None:
         """Nanoseconds from the first frame's begin to the last one's end."""
         return None if self.pts_ns is None or self.end_ns is None else self.end_ns - int(self.pts_ns[0])
@@ -148,17 +143,31 @@ class VideoIndex:
 
     def frames_at(self, pts_ns: ArrayLike) -> NDArray[np.int64]:
         """`frame_at` for many times at once: int64[n]."""
-        if self.pts_ns is None or self.end_ns is None:
-            raise TimestampError(f"{self.source.name}: the stream has no timestamps; ask for its frames by number")
+        begin, end = self.span_ns()
         times = [int(time) for time in np.asarray(pts_ns, dtype=object).reshape(-1)]
-        begin, end = int(self.pts_ns[0]), self.end_ns
         for time in times:
             if not begin <= time < end:
                 raise TimestampError(
                     f"{self.source.name}: no frame at {time} ns ({time / _SECOND:.6f} s): "
                     f"the video runs from {begin} ns to before {end} ns"
                 )
-        return np.searchsorted(self.pts_ns, np.array(times, np.int64), side="right") - 1
+        return np.searchsorted(self._begins_ns(), np.array(times, np.int64), side="right") - 1
+
+    def span_ns(self) -> tuple[int, int]:
+        """When the first frame begins and the last one ends, in nanoseconds. Raises `TimestampError`."""
+        begins = self._begins_ns()
+        assert self.end_ns is not None
+        return int(begins[0]), self.end_ns
+
+    def shown_ns(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """When each of `frames` begins and ends, in nanoseconds. Raises `TimestampError`."""
+        begins = self._begins_ns()
+        return begins[frames], np.append(begins[1:], self.span_ns()[1])[frames]
+
+    def _begins_ns(self) -> NDArray[np.int64]:
+        if self.pts_ns is None:
+            raise TimestampError(f"{self.source.name}: the stream has no timestamps; ask for its frames by number")
+        return self.pts_ns
 
     @property
     def _last_packet_of(self) -> NDArray[np.int64]:

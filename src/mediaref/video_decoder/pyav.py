@@ -8,15 +8,17 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from fractions import Fraction
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError, MediaRefError
+from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError, TimestampError
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
+from mediaref.video_decoder.base import BaseVideoDecoder, FrameBatch, VideoStreamMetadata
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.plan import DecodePlan, Span
@@ -31,6 +33,7 @@ _log = logging.getLogger("mediaref")
 
 #: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
 _HELD_BYTES = 256 << 20
+_SECOND = 1_000_000_000
 
 _Decoded = tuple[int, NDArray[np.uint8] | MediaRefError]
 
@@ -240,3 +243,94 @@ class SpanDecoder:
 
 class _FalseStartError(Exception):
     """A packet that the container marks as a keyframe is none."""
+
+
+class PyAVVideoDecoder(BaseVideoDecoder):
+    """A video decoded by PyAV. Frames are chosen by the video's index; nothing stays open between calls."""
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        storage_options: StorageOptions | None = None,
+    ) -> None:
+        """Index `source`. Raises what `VideoIndex.open` raises."""
+        super().__init__(source)
+        self._index = VideoIndex.open(source, storage_options=storage_options)
+        self._threads = threads
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def metadata(self) -> VideoStreamMetadata:
+        """What is known of the stream, the times taken from its frames. Raises `TimestampError` if it has none."""
+        index = self._index
+        begin, end = index.span_ns()
+        duration = Fraction(end - begin, _SECOND)
+        return VideoStreamMetadata(
+            num_frames=len(index),
+            duration_seconds=duration,
+            average_rate=index.average_rate or Fraction(len(index)) / duration,
+            width=index.width,
+            height=index.height,
+            begin_stream_seconds=Fraction(begin, _SECOND),
+            end_stream_seconds=Fraction(end, _SECOND),
+        )
+
+    def __getitem__(self, key: int | slice) -> NDArray[np.uint8]:
+        """Pixels of frame `key`, uint8 [3, H, W], or of a slice of frames, uint8 [N, 3, H, W]."""
+        if isinstance(key, slice):
+            return self.get_frames_at(range(*key.indices(len(self)))).data
+        frame = int(key) + (len(self) if key < 0 else 0)
+        pixels: NDArray[np.uint8] = self.get_frames_at([frame]).data[0]
+        return pixels
+
+    def get_frames_at(self, indices: Sequence[int]) -> FrameBatch:
+        """Frames by display index, in the order asked. Raises `FrameIndexError` (an `IndexError`)."""
+        index = self._index
+        data: NDArray[np.uint8] | None = None
+        places: dict[int, list[int]] = {}
+        for place, frame in enumerate(indices):
+            places.setdefault(int(frame), []).append(place)
+        for frame, pixels in decode_frames(index, list(places), threads=self._threads):
+            if data is None:
+                data = np.empty((len(indices), 3, *pixels.shape[:2]), np.uint8)
+            data[places[frame]] = pixels.transpose(2, 0, 1)
+        if data is None:
+            data = np.empty((0, 3, index.height, index.width), np.uint8)
+        begins, ends = index.shown_ns(np.asarray(indices, np.int64))
+        return FrameBatch(data, begins / _SECOND, (ends - begins) / _SECOND)
+
+    def get_frames_played_at(self, seconds: Sequence[float]) -> FrameBatch:
+        """The frames on screen at some times, in the order asked. Raises `TimestampError` (a `ValueError`)."""
+        return self.get_frames_at(self._index.frames_at([round(time * _SECOND) for time in seconds]).tolist())
+
+    def get_frames_played_in_range(
+        self, start_seconds: float, stop_seconds: float, fps: float | None = None
+    ) -> FrameBatch:
+        """The frames that begin in `[start, stop)`, or with `fps` those on screen at `start`, `start + 1 / fps`, ...
+
+        Raises `TimestampError` (a `ValueError`).
+        """
+        begin, end = self._index.span_ns()
+        start, stop = round(start_seconds * _SECOND), round(stop_seconds * _SECOND)
+        if start > stop:
+            raise TimestampError(f"start {start_seconds} must be less than or equal to stop {stop_seconds}")
+        if not begin <= start < end:
+            raise TimestampError(f"Invalid start seconds: {start_seconds}; the video runs from {begin} to {end} ns")
+        if stop > end:
+            raise TimestampError(f"Invalid stop seconds: {stop_seconds}; the video runs from {begin} to {end} ns")
+        if fps is None:
+            assert self._index.pts_ns is not None
+            first, last = np.searchsorted(self._index.pts_ns, [start, stop])
+            return self.get_frames_at(range(int(first), int(last)))
+        if fps <= 0:
+            raise InvalidReferenceError(f"fps is {fps}; it must be above 0")
+        step = _SECOND / Fraction(fps)
+        times = [start + int(number * step) for number in range(int(-((start - stop) // step)))]
+        return self.get_frames_at(self._index.frames_at(times).tolist())
+
+    def close(self) -> None:
+        """Nothing is open; kept so that all decoders are used alike."""

@@ -1,0 +1,333 @@
+"""Many references at once: grouped by file, each file opened and decoded once, results in the order asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaref import images
+from mediaref.errors import InvalidReferenceError, MediaRefError
+from mediaref.ref import MediaRef
+from mediaref.storage import StorageOptions, locate, shorten
+from mediaref.threads import resolve_threads
+
+if TYPE_CHECKING:
+    from mediaref.bitcost import BitCost
+    from mediaref.video_decoder.index import VideoIndex
+
+OnError = Literal["raise", "skip"]
+Pixels = NDArray[np.uint8]
+_Result = TypeVar("_Result")
+#: What one file's references came to: a result or an error for each position in the request.
+_Outcome = dict[int, Any]
+
+_log = logging.getLogger("mediaref")
+
+_DECODERS = ("pyav",)
+_SECOND = 1_000_000_000
+#: Requests that `iter_decode` looks at together where they jump between files or back in time.
+_WINDOW = 32
+
+
+def load(ref: MediaRef, format: str, *, threads: int | None, storage_options: StorageOptions | None) -> Pixels:
+    """The pixels of one reference; see `MediaRef.to_ndarray`."""
+    wanted = images.check_format(format)
+    if ref.pts_ns is None:
+        with _saying(f"Failed to load image from {shorten(ref.uri)}"):
+            return images.decode(locate(ref.uri, storage_options).read(), wanted)
+    with _saying(f"Failed to load frame at {ref.pts_ns / _SECOND}s from {shorten(ref.uri)}"):
+        index = _index(ref.uri, storage_options)
+        from mediaref.video_decoder.pyav import decode_frames
+
+        (pixels,) = (pixels for _, pixels in decode_frames(index, [index.frame_at(ref.pts_ns)], threads=threads))
+        return images.from_rgb(pixels, wanted)
+
+
+def load_bit_cost(ref: MediaRef, *, storage_options: StorageOptions | None) -> BitCost:
+    """The bit costs of one reference; see `MediaRef.to_bit_cost`."""
+    (cost,) = batch_bit_costs([ref], storage_options=storage_options)
+    return cost
+
+
+def batch_decode(
+    refs: Iterable[MediaRef],
+    decoder: str = "pyav",
+    *,
+    allow_images: bool = False,
+    allow_multi_video: bool = False,
+    gap_threshold: float = 2.0,
+    allow_gap: bool = True,
+    threads: int | None = None,
+    on_error: OnError = "raise",
+    storage_options: StorageOptions | None = None,
+) -> list[Pixels]:
+    """Decode many references: a list of uint8 `(H, W, 3)` RGB arrays in the order asked, repeats allowed.
+
+    Each video is read once, and only the packets that the asked frames depend on are decoded. `allow_images` and
+    `allow_multi_video` say that references to images, or to more than one file, are meant; `allow_gap=False` refuses
+    requests with more than `gap_threshold` seconds between neighbours. `threads` None means the CPUs that this
+    process may use. With `on_error="skip"` a reference that fails gives None in its place and a warning in the log.
+    Raises a `MediaRefError` that is a `ValueError`; a missing file is a `FileNotFoundError` too.
+    """
+    asked = _checked(refs, on_error)
+    if decoder not in _DECODERS:
+        raise InvalidReferenceError(f"Unknown decoder backend: {decoder!r}; choose one of {', '.join(_DECODERS)}")
+    _check_kinds(asked, allow_images, allow_multi_video)
+    if not allow_gap:
+        _check_gaps(asked, gap_threshold)
+    return _batched(asked, _decode_group, threads, on_error, storage_options)
+
+
+def iter_decode(
+    refs: Iterable[MediaRef],
+    *,
+    threads: int | None = None,
+    on_error: OnError = "raise",
+    storage_options: StorageOptions | None = None,
+) -> Iterator[Pixels]:
+    """As `batch_decode` for images and any number of videos, one array after the other in the order asked.
+
+    Memory stays bounded however many are asked for. References to one video in ascending time are streamed; others
+    are taken some dozens at a time, so requests that jump about are best sorted.
+    """
+    asked = _checked(refs, on_error)
+    return _iterate(asked, threads, on_error, storage_options)
+
+
+def batch_bit_costs(
+    refs: Iterable[MediaRef],
+    *,
+    threads: int | None = None,
+    on_error: OnError = "raise",
+    storage_options: StorageOptions | None = None,
+) -> list[BitCost]:
+    """The bit costs of many video frames, in the order asked: each costs one packet read and no decoding.
+
+    Arguments and errors as for `batch_decode`; also `UnsupportedBitstreamError` for codecs whose bits are not read.
+    """
+    return _batched(_checked(refs, on_error), _bit_cost_group, threads, on_error, storage_options)
+
+
+# --- one file ----------------------------------------------------------------------------------------------------
+
+
+def _decode_group(
+    refs: Sequence[tuple[int, MediaRef]], threads: int, storage_options: StorageOptions | None
+) -> _Outcome:
+    from mediaref.video_decoder.pyav import frames_or_errors
+
+    found: _Outcome = {}
+    for position, ref in refs:
+        if ref.pts_ns is None:
+            found[position] = _image_or_error(ref, storage_options)
+    videos = [(position, ref) for position, ref in refs if ref.pts_ns is not None]
+    if videos:
+        index, frame_of = _frames(videos, storage_options, found)
+        shown_at = _positions(frame_of)
+        for frame, pixels in frames_or_errors(index, list(shown_at), threads=threads):
+            first, *repeats = shown_at[frame]
+            found[first] = pixels
+            for position in repeats:  # each place has an array of its own
+                found[position] = pixels if isinstance(pixels, MediaRefError) else pixels.copy()
+    return found
+
+
+def _bit_cost_group(
+    refs: Sequence[tuple[int, MediaRef]], threads: int, storage_options: StorageOptions | None
+) -> _Outcome:
+    from mediaref.bitcost import bit_costs_or_errors
+
+    for _, ref in refs:
+        if ref.pts_ns is None:
+            raise InvalidReferenceError(f"{shorten(ref.uri)}: has no pts_ns; bit costs are those of a video's frame")
+    found: _Outcome = {}
+    index, frame_of = _frames(refs, storage_options, found)
+    shown_at = _positions(frame_of)
+    frames = list(shown_at)
+    for frame, cost in zip(frames, bit_costs_or_errors(index, frames, threads=threads), strict=True):
+        found.update(dict.fromkeys(shown_at[frame], cost))
+    return found
+
+
+def _frames(
+    refs: Sequence[tuple[int, MediaRef]], storage_options: StorageOptions | None, found: _Outcome
+) -> tuple[VideoIndex, dict[int, int]]:
+    """The file's index and each position's frame; times that no frame has are put into `found` as errors."""
+    index = _index(refs[0][1].uri, storage_options)
+    frame_of: dict[int, int] = {}
+    for position, ref in refs:
+        try:
+            frame_of[position] = index.frame_at(ref.pts_ns or 0)
+        except MediaRefError as error:
+            found[position] = error
+    return index, frame_of
+
+
+def _image_or_error(ref: MediaRef, storage_options: StorageOptions | None) -> Pixels | MediaRefError:
+    try:
+        return images.decode(locate(ref.uri, storage_options).read())
+    except MediaRefError as error:
+        return error
+
+
+def _positions(frame_of: dict[int, int]) -> dict[int, list[int]]:
+    positions: dict[int, list[int]] = {}
+    for position, frame in sorted(frame_of.items(), key=lambda item: item[1]):
+        positions.setdefault(frame, []).append(position)
+    return positions
+
+
+def _index(uri: str, storage_options: StorageOptions | None) -> VideoIndex:
+    from mediaref.video_decoder.index import VideoIndex
+
+    return VideoIndex.open(uri, storage_options=storage_options)
+
+
+# --- many files --------------------------------------------------------------------------------------------------
+
+
+def _batched(
+    refs: Sequence[MediaRef],
+    group_results: Callable[[Sequence[tuple[int, MediaRef]], int, StorageOptions | None], _Outcome],
+    threads: int | None,
+    on_error: OnError,
+    storage_options: StorageOptions | None,
+) -> list[Any]:
+    """Results of all references in their order: files side by side where there are several."""
+    groups: dict[str, list[tuple[int, MediaRef]]] = {}
+    for position, ref in enumerate(refs):
+        groups.setdefault(ref.uri, []).append((position, ref))
+    workers = resolve_threads(threads)
+
+    def outcome(group: Sequence[tuple[int, MediaRef]], share: int) -> _Outcome:
+        try:
+            return group_results(group, share, storage_options)
+        except MediaRefError as error:  # the file as a whole
+            return dict.fromkeys((position for position, _ in group), error)
+
+    results: list[Any] = [None] * len(refs)
+    with ThreadPoolExecutor(workers, thread_name_prefix="mediaref-batch") as pool:
+        share = max(1, workers // max(1, len(groups)))
+        for outcomes in pool.map(lambda group: outcome(group, share), groups.values()):
+            for position, result in outcomes.items():
+                results[position] = _settled(result, refs[position], on_error)
+    return results
+
+
+def _settled(result: _Result | MediaRefError, ref: MediaRef, on_error: OnError) -> _Result | None:
+    if not isinstance(result, MediaRefError):
+        return result
+    if on_error == "raise":
+        raise result.within(f"Failed to load batch from '{shorten(ref.uri)}'") from result
+    _log.warning("skipped %r: %s", ref, result)
+    return None
+
+
+def _iterate(
+    refs: Sequence[MediaRef], threads: int | None, on_error: OnError, storage_options: StorageOptions | None
+) -> Iterator[Any]:
+    waiting: list[MediaRef] = []
+    for run in _runs(refs):
+        streamed = len(run) >= _WINDOW and run[0].is_video
+        if not streamed:
+            waiting += run
+        while waiting and (streamed or len(waiting) >= _WINDOW):
+            yield from _batched(waiting[:_WINDOW], _decode_group, threads, on_error, storage_options)
+            del waiting[:_WINDOW]
+        if streamed:
+            yield from _stream(run, threads, on_error, storage_options)
+    if waiting:
+        yield from _batched(waiting, _decode_group, threads, on_error, storage_options)
+
+
+def _runs(refs: Sequence[MediaRef]) -> Iterator[list[MediaRef]]:
+    """Cut `refs` where the file changes or time goes back."""
+    run: list[MediaRef] = []
+    for ref in refs:
+        goes_on = run and ref.uri == run[-1].uri and (run[-1].pts_ns or 0) <= (ref.pts_ns or 0)
+        if run and not (goes_on and ref.is_video == run[-1].is_video):
+            yield run
+            run = []
+        run.append(ref)
+    if run:
+        yield run
+
+
+def _stream(
+    run: Sequence[MediaRef], threads: int | None, on_error: OnError, storage_options: StorageOptions | None
+) -> Iterator[Any]:
+    """Frames of one video in ascending time, one in memory at a time."""
+    from mediaref.video_decoder.pyav import frames_or_errors
+
+    found: _Outcome = {}
+    try:
+        index, frame_of = _frames(list(enumerate(run)), storage_options, found)
+    except MediaRefError as error:
+        yield from (_settled(error, ref, on_error) for ref in run)
+        return
+    shown_at = _positions(frame_of)
+    with closing(frames_or_errors(index, list(shown_at), threads=threads)) as decoded:
+        latest, pixels = -1, None
+        for position, ref in enumerate(run):
+            if position in found:
+                yield _settled(found[position], ref, on_error)
+            elif frame_of[position] == latest:  # each place has an array of its own
+                yield _settled(pixels.copy() if isinstance(pixels, np.ndarray) else pixels, ref, on_error)
+            else:
+                latest, pixels = next(decoded)
+                yield _settled(pixels, ref, on_error)
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    try:
+        yield
+    except MediaRefError as error:
+        raise error.within(what) from error
+
+
+# --- checks ------------------------------------------------------------------------------------------------------
+
+
+def _checked(refs: Iterable[MediaRef], on_error: str) -> list[MediaRef]:
+    _check_on_error(on_error)
+    if refs is None or isinstance(refs, (MediaRef, str)):
+        raise TypeError(f"refs must be a list of MediaRef, not {type(refs).__name__}")
+    asked = list(refs)
+    for position, ref in enumerate(asked):
+        if not isinstance(ref, MediaRef):
+            raise InvalidReferenceError(f"refs[{position}] is {type(ref).__name__}, not a MediaRef")
+    return asked
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in {"raise", "skip"}:
+        raise InvalidReferenceError(f"on_error is {on_error!r}; choose raise or skip")
+
+
+def _check_kinds(refs: Sequence[MediaRef], allow_images: bool, allow_multi_video: bool) -> None:
+    if not allow_images and any(not ref.is_video for ref in refs):
+        raise InvalidReferenceError("refs contain images, which allow_images=False refuses; pass allow_images=True")
+    videos = {ref.uri for ref in refs if ref.is_video}
+    if len(videos) > 1 and not allow_multi_video:
+        raise InvalidReferenceError(
+            f"refs point into {len(videos)} videos, which allow_multi_video=False refuses; pass allow_multi_video=True"
+        )
+
+
+def _check_gaps(refs: Sequence[MediaRef], gap_threshold: float) -> None:
+    for uri, group in groupby(sorted(refs, key=lambda ref: ref.uri), key=lambda ref: ref.uri):
+        times = sorted(ref.pts_ns for ref in group if ref.pts_ns is not None)
+        widest = max((later - earlier for earlier, later in pairwise(times)), default=0)
+        if widest > gap_threshold * _SECOND:
+            raise InvalidReferenceError(
+                f"{shorten(uri)}: {widest / _SECOND:.3f} s between two refs is over gap_threshold={gap_threshold}, "
+                "which allow_gap=False refuses"
+            )

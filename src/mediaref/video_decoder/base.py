@@ -1,0 +1,90 @@
+"""What every video decoder offers, whichever library decodes."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass
+class FrameBatch:
+    """Frames of one video."""
+
+    #: uint8 [N, 3, H, W], RGB.
+    data: NDArray[np.uint8]
+    #: float64 [N]: when each frame begins.
+    pts_seconds: NDArray[np.float64]
+    #: float64 [N]: how long each frame stays on screen.
+    duration_seconds: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        return f"FrameBatch(data={self.data.shape}, pts_seconds={self.pts_seconds}, durations={self.duration_seconds})"
+
+
+@dataclass
+class VideoStreamMetadata:
+    """What is known of a video stream."""
+
+    num_frames: int
+    duration_seconds: Fraction
+    average_rate: Fraction
+    width: int
+    height: int
+    begin_stream_seconds: Fraction = Fraction(0)
+    #: Where the last frame ends; by default begin and duration together.
+    end_stream_seconds: Fraction = field(default=Fraction(-1))
+
+    def __post_init__(self) -> None:
+        if self.end_stream_seconds < self.begin_stream_seconds:
+            self.end_stream_seconds = self.begin_stream_seconds + self.duration_seconds
+
+
+class BaseVideoDecoder(ABC):
+    """A video that frames can be asked from. A context manager; `close` may be called any number of times."""
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.source = source
+
+    @property
+    @abstractmethod
+    def metadata(self) -> VideoStreamMetadata:
+        """What is known of the stream."""
+
+    @abstractmethod
+    def get_frames_played_at(self, seconds: Sequence[float]) -> FrameBatch:
+        """The frames on screen at some times, in the order asked. Raises `TimestampError` (a `ValueError`)."""
+
+    @abstractmethod
+    def get_frames_played_in_range(
+        self, start_seconds: float, stop_seconds: float, fps: float | None = None
+    ) -> FrameBatch:
+        """The frames that begin in `[start, stop)`, or with `fps` those on screen at `start`, `start + 1 / fps`, ...
+
+        Raises `TimestampError` (a `ValueError`).
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,105 @@
+"""Every H.264 file of the corpus, against itself (every bit accounted for) and against FFmpeg's own decoder."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from corpus import CorpusFile, corpus_files
+from reference import digest, plain_decode
+
+from mediaref.bitcost import BitCost, bit_costs_or_errors, read_bit_costs
+from mediaref.errors import MediaRefError
+from mediaref.video_decoder import VideoIndex, decode_frames
+
+pytestmark = [pytest.mark.corpus, pytest.mark.timeout(600)]
+
+FILES = [file for file in corpus_files("h264", "real", codec="h264") if file.decodes]
+
+#: Frames that have no map, and why. Everything else must have one.
+WITHOUT_MAP: dict[str, str] = {}
+
+#: Files whose damage a decoder conceals from pictures before the start point: what it shows depends on where it began.
+CONCEALED = {"h264/fate__empty_edit_5s.mp4"}
+
+_MOST_PIXELS = 400_000_000
+
+
+def name(file: CorpusFile) -> str:
+    return file.name
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_every_bit_of_every_frame_is_accounted_for(file: CorpusFile) -> None:
+    index = VideoIndex.open(file.path)
+    for cost in bit_costs_or_errors(index, range(len(index)), threads=2):
+        if isinstance(cost, MediaRefError):
+            assert file.name in WITHOUT_MAP, cost
+            continue
+        assert int(cost.bits.sum(dtype=np.int64)) + cost.overhead_bits == cost.packet_bits
+        assert cost.packet_bits == 8 * int(index.packet_bytes[cost.frame_index])
+        np.testing.assert_array_equal(sum(cost.syntax.values()), cost.bits)
+        assert cost.cells.shape == (-(-cost.height // 4), -(-cost.width // 4))
+        assert cost.cells.sum(dtype=np.float64) <= cost.bits.sum(dtype=np.float64) * (1 + 1e-4) + 1e-3
+        assert set(np.unique(cost.kind)) <= {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_frames_are_those_that_ffmpeg_presents_with_its_quantisers(file: CorpusFile) -> None:
+    index = VideoIndex.open(file.path)
+    depth = _luma_depth(file)
+    plain = plain_decode(file.path, index, qp=True, pixels=False)
+    assert len(index) == len(plain.qp)
+    compared = 0
+    for cost in bit_costs_or_errors(index, range(len(index)), threads=2):
+        if isinstance(cost, MediaRefError):
+            continue
+        expected = plain.qp[cost.frame_index]
+        if expected is None or plain.corrupt[cost.frame_index] or expected.shape != cost.qp.shape:
+            continue
+        # FFmpeg counts from the lowest quantiser of the bit depth, and says 0 for PCM.
+        ours = cost.qp.astype(np.int32) + 6 * (depth - 8)
+        ordinary = cost.kind != 3
+        assert (ours == index.orientation.apply(expected))[ordinary].all(), f"frame {cost.frame_index}"
+        compared += 1
+    if "progressive" in file.features:
+        assert compared
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_a_frame_asked_alone_has_the_map_of_the_full_scan(file: CorpusFile) -> None:
+    index = VideoIndex.open(file.path)
+    chosen = random.Random(7).sample(range(len(index)), min(4, len(index)))
+    together = {
+        cost.frame_index: cost
+        for cost in bit_costs_or_errors(index, range(len(index)), threads=1)
+        if isinstance(cost, BitCost) and cost.frame_index in chosen
+    }
+    for frame, cost in together.items():
+        (alone,) = read_bit_costs(index, [frame], threads=1)
+        for field in fields(BitCost):
+            ours, full = getattr(alone, field.name), getattr(cost, field.name)
+            np.testing.assert_equal(ours, full, err_msg=field.name)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_pixels_of_any_frames_are_those_of_a_full_decode(file: CorpusFile) -> None:
+    index = VideoIndex.open(file.path)
+    if len(index) * index.width * index.height > _MOST_PIXELS:
+        pytest.skip("too long for a full decode in a test")
+    plain = plain_decode(file.path, index)
+    assert len(plain.pixels) == len(index)
+    rng = random.Random(11)
+    for count, threads in ((1, 1), (2, 2), (8, 2), (8, 1)):
+        asked = rng.sample(range(len(index)), min(count, len(index)))
+        for frame, pixels in decode_frames(index, asked, threads=threads):
+            if file.name in CONCEALED and any(plain.corrupt):
+                continue
+            assert digest(pixels) == plain.pixels[frame], f"frame {frame} of {sorted(asked)}"
+
+
+def _luma_depth(file: CorpusFile) -> int:
+    pixel_format = file.codec.split("/")[2]
+    return next((bits for bits in (9, 10, 12, 14) if f"p{bits}" in pixel_format or f"gray{bits}" in pixel_format), 8)
