@@ -3,6 +3,8 @@
 //! A bin's cost is what renormalisation shifts in, a bypass bin's one bit: `tell` tells their sum plus the 9 bits
 //! of start-up, that is, how far the specification's decoder has read.
 
+use std::sync::LazyLock;
+
 use crate::error::{Error, Result};
 
 /// Table 9-44 of H.264 (9-46 of HEVC): `rangeTabLPS[pStateIdx][qCodIRangeIdx]`.
@@ -81,8 +83,28 @@ pub fn context_from_pre_ctx_state(pre_ctx_state: i32) -> Context {
     if pre <= 63 { (63 - pre) << 1 } else { (pre - 64) << 1 | 1 }
 }
 
+/// `-log2(range / 512)` of ranges from 256 to 511.
+static UNSPENT: LazyLock<[f32; 256]> = LazyLock::new(|| std::array::from_fn(|i| 1.0 - (1.0 + i as f32 / 256.0).log2()));
+
 /// Bits that `offset` keeps in hand below the 9 of the specification's register; a bin takes at most 8.
 const LOW_WATER: u32 = 16;
+
+/// Bypass bins that can be told at once: what `offset` has in hand at its lowest.
+pub const WINDOW: u32 = LOW_WATER;
+
+/// Dividends have 9 + `WINDOW` bits and divisors 9, so that quotients are exact from 34 bits of reciprocal on.
+const RECIPROCAL_SHIFT: u32 = 36;
+
+/// `2^RECIPROCAL_SHIFT / range`, rounded up, for each range from 256 to 511.
+static RECIPROCAL: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = (1u64 << RECIPROCAL_SHIFT).div_ceil(256 + i as u64) as u32;
+        i += 1;
+    }
+    table
+};
 
 /// Bits of `offset` below the register. One bit above it stays free for bypass bins.
 const BELOW: u32 = 54;
@@ -119,7 +141,7 @@ impl<'a> Cabac<'a> {
         }
     }
 
-    /// Shifts `n` bits, at most 8, into the register.
+    /// Shifts `n` bits, at most `LOW_WATER`, into the register.
     #[inline(always)]
     fn shift(&mut self, n: u32) {
         self.offset <<= n;
@@ -136,10 +158,10 @@ impl<'a> Cabac<'a> {
         self.next * 8 - self.bits as usize
     }
 
-    /// `codIRange`, 256 to 510 between bins.
-    #[inline(always)]
-    pub fn range(&self) -> u32 {
-        self.range
+    /// `-log2(codIRange / 512)`, in bits: grows by what a bin costs beyond the whole bits that it consumes.
+    #[inline]
+    pub fn unspent(&self) -> f32 {
+        UNSPENT[(self.range & 255) as usize]
     }
 
     /// `DecodeDecision` (9.3.3.2.1). Both outcomes are worked out and one is picked: the guess of a branch would
@@ -173,10 +195,38 @@ impl<'a> Cabac<'a> {
         one
     }
 
+    /// The next `WINDOW` bypass bins as a number, first bin most significant, without consuming them.
+    ///
+    /// Bypass bins are the binary digits of `offset / range`, so that one multiplication gives many of them.
+    #[inline(always)]
+    pub fn peek_bypass(&self) -> u32 {
+        let dividend = self.offset >> (BELOW - WINDOW);
+        ((dividend * u64::from(RECIPROCAL[(self.range & 255) as usize])) >> RECIPROCAL_SHIFT) as u32
+    }
+
+    /// Consumes the first `n` (0 to `WINDOW`) of the bins that `peek_bypass` gave, and tells them.
+    #[inline(always)]
+    pub fn take_bypass(&mut self, peeked: u32, n: u32) -> u32 {
+        let value = peeked >> (WINDOW - n);
+        self.offset -= (u64::from(value) * u64::from(self.range)) << (BELOW - n);
+        self.shift(n);
+        value
+    }
+
     /// `n` bypass bins (0 to 32) as a number, first bin most significant.
     #[inline(always)]
     pub fn bypass_bits(&mut self, n: u32) -> u32 {
-        (0..n).fold(0, |value, _| value << 1 | u32::from(self.bypass()))
+        if n <= WINDOW {
+            return self.take_bypass(self.peek_bypass(), n);
+        }
+        let high = self.take_bypass(self.peek_bypass(), WINDOW);
+        high << (n - WINDOW) | self.take_bypass(self.peek_bypass(), n - WINDOW)
+    }
+
+    /// The alignment before aligned bypass bins (9.3.4.3.6 of HEVC).
+    #[inline]
+    pub fn align_bypass(&mut self) {
+        self.range = 256;
     }
 
     /// `DecodeTerminate` (9.3.3.2.2.3). After a 1 the engine is done: `tell() - 1` is the last bit it used.
@@ -287,9 +337,15 @@ mod tests {
             let mut contexts = [0u8; 8];
             for _ in 0..1200 {
                 assert_eq!(engine.tell(), reference.pos);
-                assert_eq!(engine.range(), reference.range);
+                assert_eq!(engine.range, reference.range);
+                assert!((engine.unspent() + (reference.range as f32 / 512.0).log2()).abs() < 1e-6);
                 match random() % 10 {
                     9 => assert_eq!(engine.bypass(), reference.bypass()),
+                    8 => {
+                        let n = random() % 33;
+                        let bits = (0..n).fold(0, |value, _| value << 1 | u32::from(reference.bypass()));
+                        assert_eq!(engine.bypass_bits(n), bits);
+                    }
                     n => {
                         let i = n as usize % 8;
                         let (state, mps) = &mut states[i];
@@ -305,10 +361,22 @@ mod tests {
     }
 
     #[test]
+    fn reciprocals_divide_exactly() {
+        for range in 256..=510u64 {
+            let reciprocal = u64::from(RECIPROCAL[range as usize & 255]);
+            for quotient in (0..1 << WINDOW).step_by(13).chain([(1 << WINDOW) - 1]) {
+                for dividend in [quotient * range, quotient * range + range - 1] {
+                    assert_eq!((dividend * reciprocal) >> RECIPROCAL_SHIFT, quotient);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn reading_past_the_end_is_noticed() {
         let mut engine = Cabac::new(&[0x12, 0x34], 0).unwrap();
         assert!(engine.check(16).is_ok());
-        (0..9).for_each(|_| drop(engine.bypass()));
+        (0..9).for_each(|_| _ = engine.bypass());
         assert!(engine.check(16).is_err());
     }
 }
