@@ -72,10 +72,10 @@ pub const LOG2_RES_SCALE_ABS: usize = 164;
 pub const RES_SCALE_SIGN_FLAG: usize = 172;
 pub const TU_RESIDUAL_ACT_FLAG: usize = 174;
 pub const PALETTE_RUN_PREFIX: usize = 175;
+/// `copy_above_palette_indices_flag`, `copy_above_indices_for_final_run_flag`
 pub const COPY_ABOVE_PALETTE_INDICES_FLAG: usize = 183;
-pub const COPY_ABOVE_INDICES_FOR_FINAL_RUN_FLAG: usize = 184;
-pub const PALETTE_TRANSPOSE_FLAG: usize = 185;
-pub const COUNT: usize = 186;
+pub const PALETTE_TRANSPOSE_FLAG: usize = 184;
+pub const COUNT: usize = 185;
 
 /// Tables 9-5 to 9-37, `initValue` by `initType`; 154 where the element does not occur.
 #[rustfmt::skip]
@@ -121,7 +121,6 @@ static INIT_VALUES: [[u8; COUNT]; 3] = [
         154, // TU_RESIDUAL_ACT_FLAG
         154, 154, 154, 154, 154, 154, 154, 154, // PALETTE_RUN_PREFIX
         154, // COPY_ABOVE_PALETTE_INDICES_FLAG
-        154, // COPY_ABOVE_INDICES_FOR_FINAL_RUN_FLAG
         154, // PALETTE_TRANSPOSE_FLAG
     ],
     [
@@ -165,7 +164,6 @@ static INIT_VALUES: [[u8; COUNT]; 3] = [
         154, // TU_RESIDUAL_ACT_FLAG
         154, 154, 154, 154, 154, 154, 154, 154, // PALETTE_RUN_PREFIX
         154, // COPY_ABOVE_PALETTE_INDICES_FLAG
-        154, // COPY_ABOVE_INDICES_FOR_FINAL_RUN_FLAG
         154, // PALETTE_TRANSPOSE_FLAG
     ],
     [
@@ -209,7 +207,6 @@ static INIT_VALUES: [[u8; COUNT]; 3] = [
         154, // TU_RESIDUAL_ACT_FLAG
         154, 154, 154, 154, 154, 154, 154, 154, // PALETTE_RUN_PREFIX
         154, // COPY_ABOVE_PALETTE_INDICES_FLAG
-        154, // COPY_ABOVE_INDICES_FOR_FINAL_RUN_FLAG
         154, // PALETTE_TRANSPOSE_FLAG
     ],
 ];

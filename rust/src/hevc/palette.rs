@@ -102,7 +102,8 @@ impl CodingTree<'_> {
             let c_max = map.max_palette_index - u32::from(i > 0);
             *idx_idc = if c_max > 0 { self.truncated_binary(c_max) } else { 0 };
         }
-        let copy_above_for_final_run = self.bin(ctx::COPY_ABOVE_INDICES_FOR_FINAL_RUN_FLAG);
+        // It shares the context variable of copy_above_palette_indices_flag.
+        let copy_above_for_final_run = self.bin(ctx::COPY_ABOVE_PALETTE_INDICES_FLAG);
         Ok(CodedIndices { palette_idx_idc, copy_above_for_final_run })
     }
 
@@ -223,10 +224,21 @@ impl CodingTree<'_> {
                     _ => true,
                 };
                 if has_sample && u32::from(map.indices[at]) == map.max_palette_index {
-                    self.exp_golomb(3)?;
+                    self.palette_escape_val(cu, c_idx)?;
                 }
             }
             self.charge(if c_idx == 0 { Syntax::Luma } else { Syntax::Chroma }, cu.area());
+        }
+        Ok(())
+    }
+
+    /// `palette_escape_val`: the sample itself in lossless units, else a quantised value.
+    fn palette_escape_val(&mut self, cu: &CodingUnit, c_idx: usize) -> Result<()> {
+        if cu.cu_transquant_bypass_flag {
+            let bit_depth = if c_idx == 0 { self.sps.bit_depth_luma } else { self.sps.bit_depth_chroma };
+            self.engine.bypass_bits(bit_depth);
+        } else {
+            self.exp_golomb(3)?;
         }
         Ok(())
     }

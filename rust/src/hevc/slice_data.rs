@@ -65,15 +65,19 @@ pub fn parse_slice_segment(
     finish_slice_segment(&mut tree, rbsp)
 }
 
-/// Where each substream ends in the RBSP, in bytes: its entry points (7.4.7.1), and the end of the data.
+/// Where substreams end in the RBSP, in bytes: at their entry points (7.4.7.1), and the last at the end of the data.
 fn substream_ends(rbsp: &Rbsp, header: &SliceSegmentHeader) -> Result<Vec<usize>> {
     let mut ends = Vec::with_capacity(header.entry_point_offsets.len() + 1);
     let nal_len = rbsp.payload().len() + rbsp.removed_bytes();
     let mut position = ebsp_position(rbsp, header.data_start);
     for &offset in &header.entry_point_offsets {
         position = position.saturating_add(offset);
-        if position >= nal_len {
+        if position > nal_len {
             return Err(Error::corrupt("entry point lies past the slice segment's end", header.data_start * 8));
+        }
+        if position == nal_len {
+            // Some encoders list the substreams of the dependent slice segments that follow as well.
+            break;
         }
         ends.push(rbsp_position(rbsp, position));
     }
