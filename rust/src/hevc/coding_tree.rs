@@ -28,6 +28,9 @@ impl Area {
 /// `INTRA_DC` (Table 8-1), which also stands for all blocks without an intra mode of their own (8.4.2).
 pub const INTRA_DC: u8 = 1;
 
+/// One over the number of 4x4 cells in a square block, by the logarithm of its size.
+const PER_CELL: [f32; 8] = [0.0, 0.0, 1.0, 0.25, 0.0625, 0.015625, 0.00390625, 0.0];
+
 /// Bit of a neighbour's entry in `above` and `left` that tells `cu_skip_flag`; the rest is `CtDepth`.
 pub const SKIPPED: u8 = 1 << 2;
 
@@ -60,7 +63,7 @@ pub struct CodingTree<'a> {
 /// What one coding tree unit has gathered.
 #[derive(Default)]
 pub struct Unit {
-    bits: [u32; 4],
+    pub bits: [u32; 4],
     /// `Cabac::unspent` where the unit began, and what PCM blocks left of it.
     unspent: f32,
     pub kind: Option<Kind>,
@@ -144,21 +147,37 @@ impl<'a> CodingTree<'a> {
         value
     }
 
-    /// Charges the bits consumed since the last call to a kind of syntax and to the samples that it codes.
-    #[inline]
-    pub fn charge(&mut self, syntax: Syntax, area: Area) {
+    /// Charges the bits consumed since the last call to a kind of syntax; gives them per cell of their block.
+    #[inline(always)]
+    pub fn charge(&mut self, syntax: Syntax, log2_size: u32) -> f32 {
+        self.take_bits(syntax) as f32 * PER_CELL[log2_size as usize & 7]
+    }
+
+    #[inline(always)]
+    pub fn take_bits(&mut self, syntax: Syntax) -> u32 {
         let now = self.engine.tell();
         let bits = (now - self.mark) as u32;
         self.mark = now;
-        if bits != 0 {
-            self.add_bits(syntax, area, bits);
-        }
+        self.unit.bits[syntax as usize] += bits;
+        bits
     }
 
-    pub fn add_bits(&mut self, syntax: Syntax, area: Area, bits: u32) {
-        let (row, col) = ((area.y >> 2) as usize, (area.x >> 2) as usize);
-        self.unit.bits[syntax as usize] += bits;
-        self.picture.map.cells.spread(row, col, (area.height >> 2) as usize, (area.width >> 2) as usize, bits);
+    /// Adds `share` bits to each cell of an area, which lies within the picture.
+    #[inline]
+    pub fn spread(&mut self, area: Area, share: f32) {
+        if share == 0.0 {
+            return;
+        }
+        let cells = &mut self.picture.map.cells;
+        let (columns, width) = (cells.cols, (area.width >> 2) as usize);
+        let mut start = (area.y >> 2) as usize * columns + (area.x >> 2) as usize;
+        for _ in 0..area.height >> 2 {
+            let line = &mut cells.bits[start..start + width];
+            let mut fours = line.chunks_exact_mut(4);
+            fours.by_ref().for_each(|four| four.iter_mut().for_each(|cell| *cell += share));
+            fours.into_remainder().iter_mut().for_each(|cell| *cell += share);
+            start += columns;
+        }
     }
 
     pub fn ctb_origin(&self, rs: usize) -> (u32, u32) {
@@ -188,11 +207,20 @@ impl<'a> CodingTree<'a> {
             self.picture.above[first..first + columns].fill(0);
         }
         self.above_modes = [INTRA_DC; 16];
+        let mut share = 0.0;
         if self.slice.slice_sao_luma_flag || self.slice.slice_sao_chroma_flag {
             self.sao(has_left, has_above);
-            self.charge(Syntax::Mode, Area::square(x, y, self.sps.ctb_log2_size_y));
+            share = self.charge_unit(x, y);
         }
-        self.coding_quadtree(x, y, self.sps.ctb_log2_size_y, 0)
+        self.coding_quadtree(x, y, self.sps.ctb_log2_size_y, 0, share)
+    }
+
+    /// Charges syntax of the whole unit; gives it per cell of what lies within the picture.
+    pub fn charge_unit(&mut self, x: u32, y: u32) -> f32 {
+        let size = 1 << self.sps.ctb_log2_size_y;
+        let width = size.min(self.sps.pic_width_in_luma_samples - x);
+        let height = size.min(self.sps.pic_height_in_luma_samples - y);
+        self.take_bits(Syntax::Mode) as f32 / ((width >> 2) * (height >> 2)) as f32
     }
 
     /// `sao()` (7.3.8.3).
@@ -243,26 +271,26 @@ impl<'a> CodingTree<'a> {
         }
     }
 
-    /// `coding_quadtree()` (7.3.8.4).
-    fn coding_quadtree(&mut self, x0: u32, y0: u32, log2_cb_size: u32, cqt_depth: u32) -> Result<()> {
+    /// `coding_quadtree()` (7.3.8.4). `share` is what each cell has been charged by the nodes above.
+    fn coding_quadtree(&mut self, x0: u32, y0: u32, log2_cb_size: u32, cqt_depth: u32, mut share: f32) -> Result<()> {
         let size = 1 << log2_cb_size;
         let (width, height) = (self.sps.pic_width_in_luma_samples, self.sps.pic_height_in_luma_samples);
         let can_split = log2_cb_size > self.sps.min_cb_log2_size_y;
         let split_cu_flag = if x0 + size <= width && y0 + size <= height && can_split {
             let split = self.split_cu_flag(x0, y0, cqt_depth);
-            self.charge(Syntax::Mode, Area::square(x0, y0, log2_cb_size));
+            share += self.charge(Syntax::Mode, log2_cb_size);
             split
         } else {
             can_split
         };
         self.begin_quantisation_group(x0, y0, log2_cb_size);
         if !split_cu_flag {
-            return self.coding_unit(x0, y0, log2_cb_size, cqt_depth);
+            return self.coding_unit(x0, y0, log2_cb_size, cqt_depth, share);
         }
         let half = size >> 1;
         for (x, y) in [(x0, y0), (x0 + half, y0), (x0, y0 + half), (x0 + half, y0 + half)] {
             if x < width && y < height {
-                self.coding_quadtree(x, y, log2_cb_size - 1, cqt_depth + 1)?;
+                self.coding_quadtree(x, y, log2_cb_size - 1, cqt_depth + 1, share)?;
             }
         }
         Ok(())

@@ -50,7 +50,7 @@ impl CodingUnit {
 
 impl CodingTree<'_> {
     /// `coding_unit()`.
-    pub fn coding_unit(&mut self, x0: u32, y0: u32, log2_cb_size: u32, cqt_depth: u32) -> Result<()> {
+    pub fn coding_unit(&mut self, x0: u32, y0: u32, log2_cb_size: u32, cqt_depth: u32, mut share: f32) -> Result<()> {
         let mut cu = CodingUnit {
             x0,
             y0,
@@ -71,9 +71,10 @@ impl CodingTree<'_> {
         let mut kind = if cu_skip_flag { Kind::Skip } else { Kind::Intra };
         if cu_skip_flag {
             cu.is_intra = false;
-            self.charge(Syntax::Mode, cu.area());
+            share += self.charge(Syntax::Mode, log2_cb_size);
             self.merge_idx();
-            self.charge(Syntax::Motion, cu.area());
+            share += self.charge(Syntax::Motion, log2_cb_size);
+            self.spread(cu.area(), share);
         } else {
             cu.is_intra = !is_inter_slice || self.bin(ctx::PRED_MODE_FLAG);
             let palette_mode_flag = cu.is_intra
@@ -81,8 +82,8 @@ impl CodingTree<'_> {
                 && log2_cb_size <= self.sps.max_tb_log2_size_y
                 && self.bin(ctx::PALETTE_MODE_FLAG);
             if palette_mode_flag {
-                self.palette_syntax(&cu)?;
-            } else if self.predicted_coding_unit(&mut cu)? {
+                self.palette_syntax(&cu, share)?;
+            } else if self.predicted_coding_unit(&mut cu, share)? {
                 kind = Kind::Raw;
             }
             if !cu.is_intra {
@@ -98,27 +99,27 @@ impl CodingTree<'_> {
     }
 
     /// The part from `part_mode` on; tells whether the unit is PCM.
-    fn predicted_coding_unit(&mut self, cu: &mut CodingUnit) -> Result<bool> {
+    fn predicted_coding_unit(&mut self, cu: &mut CodingUnit, mut share: f32) -> Result<bool> {
         if !cu.is_intra || cu.log2_cb_size == self.sps.min_cb_log2_size_y {
             cu.part_mode = self.part_mode(cu);
         }
         let mut is_merged_2nx2n = false;
         if cu.is_intra {
             if self.pcm_flag(cu) {
-                self.pcm_sample(cu)?;
+                self.pcm_sample(cu, share)?;
                 return Ok(true);
             }
             self.intra_modes(cu);
-            self.charge(Syntax::Mode, cu.area());
         } else {
-            self.charge(Syntax::Mode, cu.area());
+            share += self.charge(Syntax::Mode, cu.log2_cb_size);
             is_merged_2nx2n = self.prediction_units(cu)? && cu.part_mode == PartMode::Part2Nx2N;
         }
         let rqt_root_cbf = cu.is_intra || is_merged_2nx2n || self.bin(ctx::RQT_ROOT_CBF);
+        share += self.charge(Syntax::Mode, cu.log2_cb_size);
         if rqt_root_cbf {
-            self.transform_tree(cu)?;
+            self.transform_tree(cu, share)?;
         } else {
-            self.charge(Syntax::Mode, cu.area());
+            self.spread(cu.area(), share);
         }
         Ok(false)
     }
@@ -177,9 +178,9 @@ impl CodingTree<'_> {
     }
 
     /// `pcm_sample()` (7.3.8.7) between alignment bits and a new start of the arithmetic decoder (9.3.2.6).
-    fn pcm_sample(&mut self, cu: &CodingUnit) -> Result<()> {
+    fn pcm_sample(&mut self, cu: &CodingUnit, mut share: f32) -> Result<()> {
         let Some(pcm) = self.sps.pcm else { return Ok(()) };
-        self.charge(Syntax::Mode, cu.area());
+        share += self.charge(Syntax::Mode, cu.log2_cb_size);
         let start = self.engine.tell();
         if self.bytes.get((start - 1) / 8).is_none_or(|byte| byte << ((start - 1) % 8) != 0x80) {
             return Err(Error::corrupt("PCM samples do not begin where they must", start));
@@ -198,8 +199,9 @@ impl CodingTree<'_> {
         if end > self.bytes.len() * 8 {
             return Err(Error::corrupt("PCM samples run past the end of their data", aligned));
         }
-        self.add_bits(Syntax::Luma, cu.area(), luma_bits as u32);
-        self.add_bits(Syntax::Chroma, cu.area(), chroma_bits as u32);
+        self.unit.bits[Syntax::Luma as usize] += luma_bits as u32;
+        self.unit.bits[Syntax::Chroma as usize] += chroma_bits as u32;
+        self.spread(cu.area(), share + (luma_bits + chroma_bits) as f32 / (luma_samples / 16) as f32);
         self.picture.map.overhead_bits += (aligned - start + START_UP_BITS) as u64;
         // 64 samples or more of each depth: the end is aligned again.
         self.restart_engine(end / 8)

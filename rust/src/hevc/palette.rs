@@ -25,8 +25,8 @@ impl CodingTree<'_> {
     }
 
     /// `palette_syntax()`.
-    pub fn palette_syntax(&mut self, cu: &CodingUnit) -> Result<()> {
-        self.charge(Syntax::Mode, cu.area());
+    pub fn palette_syntax(&mut self, cu: &CodingUnit, mut share: f32) -> Result<()> {
+        share += self.charge(Syntax::Mode, cu.log2_cb_size);
         let palette_size = self.palette_entries()?;
         let palette_escape_val_present_flag = palette_size == 0 || self.engine.bypass();
         let escape = u32::from(palette_escape_val_present_flag);
@@ -47,10 +47,11 @@ impl CodingTree<'_> {
         if max_palette_index > 0 {
             self.palette_runs(&mut map, &coded)?;
         }
-        self.charge(Syntax::Luma, cu.area());
+        share += self.charge(Syntax::Luma, cu.log2_cb_size);
         if palette_escape_val_present_flag {
-            self.palette_escapes(cu, &map, palette_transpose_flag)?;
+            share += self.palette_escapes(cu, &map, palette_transpose_flag)?;
         }
+        self.spread(cu.area(), share);
         Ok(())
     }
 
@@ -210,8 +211,9 @@ impl CodingTree<'_> {
         Ok(prefix_offset + self.truncated_binary(c_max))
     }
 
-    /// `palette_escape_val` of each component, at the samples that it has.
-    fn palette_escapes(&mut self, cu: &CodingUnit, map: &IndexMap, palette_transpose_flag: bool) -> Result<()> {
+    /// `palette_escape_val` of each component, at the samples that it has. Gives their bits per cell.
+    fn palette_escapes(&mut self, cu: &CodingUnit, map: &IndexMap, palette_transpose_flag: bool) -> Result<f32> {
+        let mut share = 0.0;
         let components = if self.chroma_array_type == 0 { 1 } else { 3 };
         for c_idx in 0..components {
             for at in 0..map.len() {
@@ -227,9 +229,10 @@ impl CodingTree<'_> {
                     self.palette_escape_val(cu, c_idx)?;
                 }
             }
-            self.charge(if c_idx == 0 { Syntax::Luma } else { Syntax::Chroma }, cu.area());
+            let syntax = if c_idx == 0 { Syntax::Luma } else { Syntax::Chroma };
+            share += self.charge(syntax, cu.log2_cb_size);
         }
-        Ok(())
+        Ok(share)
     }
 
     /// `palette_escape_val`: the sample itself in lossless units, else a quantised value.

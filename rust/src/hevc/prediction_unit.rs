@@ -69,7 +69,9 @@ impl CodingTree<'_> {
                 self.bin(ctx::MVP_FLAG);
             }
         }
-        self.charge(Syntax::Motion, area);
+        let cells = (area.width >> 2) * (area.height >> 2);
+        let share = self.take_bits(Syntax::Motion) as f32 / cells as f32;
+        self.spread(area, share);
         Ok(merge_flag)
     }
 

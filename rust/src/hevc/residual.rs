@@ -48,6 +48,7 @@ struct Variant {
 }
 
 /// `residual_coding()`. `EXTENDED` has the range extensions and lossless blocks, and is only slower without them.
+#[inline(never)]
 pub fn residual_coding<const CHROMA: bool, const EXTENDED: bool>(
     coder: Coder,
     tools: &Tools,
@@ -172,15 +173,13 @@ fn parse_last_sig_coeff<const CHROMA: bool>(
     let (offset, shift) =
         if CHROMA { (15, log2_size - 2) } else { (3 * (log2_size - 2) + ((log2_size - 1) >> 2), (log2_size + 1) >> 2) };
     let c_max = (log2_size << 1) - 1;
-    let mut prefix = |first: usize| -> u32 {
-        let mut value = 0;
-        while value < c_max && engine.decision(&mut contexts[first + (offset + (value >> shift)) as usize]) {
-            value += 1;
+    let mut prefixes = [0; 2];
+    for (prefix, first) in prefixes.iter_mut().zip([ctx::LAST_SIG_COEFF_X_PREFIX, ctx::LAST_SIG_COEFF_Y_PREFIX]) {
+        while *prefix < c_max && engine.decision(&mut contexts[first + (offset + (*prefix >> shift)) as usize]) {
+            *prefix += 1;
         }
-        value
-    };
-    let x_prefix = prefix(ctx::LAST_SIG_COEFF_X_PREFIX);
-    let y_prefix = prefix(ctx::LAST_SIG_COEFF_Y_PREFIX);
+    }
+    let [x_prefix, y_prefix] = prefixes;
     let mut position = |prefix: u32| -> usize {
         if prefix <= 3 {
             return prefix as usize;
@@ -315,10 +314,9 @@ fn parse_remaining(engine: &mut Cabac, levels: Levels, mut rice: Rice, limit: Op
         let bit = rest & rest.wrapping_neg();
         rest ^= bit;
         let value = coeff_abs_level_remaining(engine, rice_param, limit)?;
-        if let Rice::Persistent(stat) = &mut rice
-            && is_first
-        {
-            adapt_stat_coeff(stat, value);
+        match &mut rice {
+            Rice::Persistent(stat) if is_first => adapt_stat_coeff(stat, value),
+            _ => {}
         }
         is_first = false;
         let base_level = if bit > 0x80 { 1 } else { 2 + u64::from(bit == levels.greater2) };

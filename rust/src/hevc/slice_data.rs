@@ -7,7 +7,6 @@ use super::slice_header::{SegmentStart, SliceSegmentHeader};
 use crate::bits::Rbsp;
 use crate::cabac::Cabac;
 use crate::error::{Error, Result};
-use crate::map::Syntax;
 
 /// Bits that the arithmetic decoder reads before its first bin (9.3.2.5).
 pub const START_UP_BITS: usize = 9;
@@ -184,8 +183,11 @@ impl CodingTree<'_> {
     fn finish_ctu(&mut self, rs: usize, end_bit: usize) -> Result<()> {
         self.engine.check(end_bit)?;
         let (x, y) = self.ctb_origin(rs);
+        let share = self.charge_unit(x, y);
         let size = 1 << self.sps.ctb_log2_size_y;
-        self.charge(Syntax::Mode, Area { x, y, width: size, height: size });
+        let width = size.min(self.sps.pic_width_in_luma_samples - x);
+        let height = size.min(self.sps.pic_height_in_luma_samples - y);
+        self.spread(Area { x, y, width, height }, share);
         self.write_unit(rs);
         Ok(())
     }

@@ -43,7 +43,7 @@ impl Node {
 
 impl CodingTree<'_> {
     /// The `transform_tree()` of a coding unit, behind its `rqt_root_cbf`.
-    pub fn transform_tree(&mut self, cu: &CodingUnit) -> Result<()> {
+    pub fn transform_tree(&mut self, cu: &CodingUnit, share: f32) -> Result<()> {
         let root = Node {
             x0: cu.x0,
             y0: cu.y0,
@@ -54,19 +54,21 @@ impl CodingTree<'_> {
             blk_idx: 0,
             part: 0,
         };
-        self.transform_node(cu, root, CbfChroma { cb: 1, cr: 1 })
+        self.transform_node(cu, root, CbfChroma { cb: 1, cr: 1 }, share)
     }
 
-    fn transform_node(&mut self, cu: &CodingUnit, node: Node, parent: CbfChroma) -> Result<()> {
+    /// `share` is what each cell has been charged by what lies above.
+    fn transform_node(&mut self, cu: &CodingUnit, node: Node, parent: CbfChroma, mut share: f32) -> Result<()> {
         let split_transform_flag = self.split_transform_flag(cu, &node);
         let cbf_chroma = self.cbf_chroma(&node, parent, split_transform_flag);
         if !split_transform_flag {
             let cbf_luma =
                 if cu.is_intra || node.trafo_depth != 0 || cbf_chroma.any() { self.cbf_luma(&node) } else { true };
-            self.charge(Syntax::Mode, node.area());
-            return self.transform_unit(cu, &node, cbf_luma, cbf_chroma);
+            share += self.transform_unit(cu, &node, cbf_luma, cbf_chroma)?;
+            self.spread(node.area(), share);
+            return Ok(());
         }
-        self.charge(Syntax::Mode, node.area());
+        share += self.charge(Syntax::Mode, node.log2_trafo_size);
         let half = 1 << (node.log2_trafo_size - 1);
         for blk_idx in 0..4 {
             let child = Node {
@@ -79,7 +81,7 @@ impl CodingTree<'_> {
                 blk_idx,
                 part: if node.trafo_depth == 0 { blk_idx } else { node.part },
             };
-            self.transform_node(cu, child, cbf_chroma)?;
+            self.transform_node(cu, child, cbf_chroma, share)?;
         }
         Ok(())
     }
@@ -129,21 +131,21 @@ impl CodingTree<'_> {
         self.bin(ctx::CBF_LUMA + usize::from(node.trafo_depth == 0))
     }
 
-    /// `transform_unit()`.
-    fn transform_unit(&mut self, cu: &CodingUnit, node: &Node, cbf_luma: bool, cbf_chroma: CbfChroma) -> Result<()> {
-        if !cbf_luma && !cbf_chroma.any() {
-            return Ok(());
+    /// `transform_unit()`, and the flags of its node before it; gives the bits of both per cell.
+    fn transform_unit(&mut self, cu: &CodingUnit, node: &Node, cbf_luma: bool, cbf_chroma: CbfChroma) -> Result<f32> {
+        if cbf_luma || cbf_chroma.any() {
+            if self.pps.scc.residual_adaptive_colour_transform_enabled_flag && has_tu_residual_act_flag(cu, node) {
+                self.bin(ctx::TU_RESIDUAL_ACT_FLAG);
+            }
+            self.delta_qp()?;
+            if cbf_chroma.any() {
+                self.chroma_qp_offset(cu.cu_transquant_bypass_flag);
+            }
         }
-        if self.pps.scc.residual_adaptive_colour_transform_enabled_flag && has_tu_residual_act_flag(cu, node) {
-            self.bin(ctx::TU_RESIDUAL_ACT_FLAG);
-        }
-        self.delta_qp()?;
-        if cbf_chroma.any() {
-            self.chroma_qp_offset(cu.cu_transquant_bypass_flag);
-        }
-        self.charge(Syntax::Mode, node.area());
+        let mut share = self.charge(Syntax::Mode, node.log2_trafo_size);
         if cbf_luma {
             self.luma_block(cu, node)?;
+            share += self.charge(Syntax::Luma, node.log2_trafo_size);
         }
         if node.log2_trafo_size > 2 || self.chroma_array_type == 3 {
             let has_cross_component = self.pps.cross_component_prediction_enabled_flag
@@ -151,17 +153,21 @@ impl CodingTree<'_> {
                 && (!cu.is_intra || cu.is_chroma_derived[node.part]);
             for (c, cbf) in [cbf_chroma.cb, cbf_chroma.cr].into_iter().enumerate() {
                 if has_cross_component {
-                    self.cross_comp_pred(c, node.area());
+                    self.cross_comp_pred(c);
+                    share += self.charge(Syntax::Chroma, node.log2_trafo_size);
                 }
-                self.chroma_blocks(cu, node.area(), node.part, cbf)?;
+                if cbf != 0 {
+                    share += self.chroma_blocks(cu, node.area(), node.part, cbf)?;
+                }
             }
-        } else if node.blk_idx == 3 {
+        } else if node.blk_idx == 3 && cbf_chroma.any() {
             // The chroma of all four 4x4 luma blocks, in the direction of the first.
             let area = Area::square(node.x_base, node.y_base, 3);
-            self.chroma_blocks(cu, area, 0, cbf_chroma.cb)?;
-            self.chroma_blocks(cu, area, 0, cbf_chroma.cr)?;
+            let share_of_four =
+                self.chroma_blocks(cu, area, 0, cbf_chroma.cb)? + self.chroma_blocks(cu, area, 0, cbf_chroma.cr)?;
+            self.spread(area, share_of_four);
         }
-        Ok(())
+        Ok(share)
     }
 
     fn luma_block(&mut self, cu: &CodingUnit, node: &Node) -> Result<()> {
@@ -169,29 +175,34 @@ impl CodingTree<'_> {
         let log2_size = node.log2_trafo_size;
         // 7.4.9.11
         let scan_idx = if cu.is_intra && log2_size <= 3 { scan_idx(mode) } else { DIAGONAL };
-        self.block::<false>(cu, log2_size, scan_idx, mode)?;
-        self.charge(Syntax::Luma, node.area());
-        Ok(())
+        self.block::<false>(cu, log2_size, scan_idx, mode)
     }
 
-    /// The Cb or the Cr block of a luma area, or both one above the other in 4:2:2.
-    fn chroma_blocks(&mut self, cu: &CodingUnit, area: Area, part: usize, cbf: u8) -> Result<()> {
-        if cbf == 0 {
-            return Ok(());
-        }
+    /// The Cb or the Cr block of a luma area, or both one above the other in 4:2:2, which are spread here.
+    ///
+    /// Gives the bits per cell of the area that are yet to be spread.
+    fn chroma_blocks(&mut self, cu: &CodingUnit, area: Area, part: usize, cbf: u8) -> Result<f32> {
         let mode = cu.intra_pred_mode_c[part];
         let is_444 = self.chroma_array_type == 3;
-        let log2_size = area.width.trailing_zeros() - u32::from(!is_444);
+        let log2_luma_size = area.width.trailing_zeros();
+        let log2_size = log2_luma_size - u32::from(!is_444);
         let is_mode_dependent = cu.is_intra && (log2_size == 2 || (log2_size == 3 && is_444));
         let scan_idx = if is_mode_dependent { scan_idx(mode) } else { DIAGONAL };
-        let (count, height) = if self.chroma_array_type == 2 { (2, area.height / 2) } else { (1, area.height) };
-        for t_idx in 0..count {
+        if self.chroma_array_type != 2 {
+            if cbf != 0 {
+                self.block::<true>(cu, log2_size, scan_idx, mode)?;
+            }
+            return Ok(self.charge(Syntax::Chroma, log2_luma_size));
+        }
+        let height = area.height / 2;
+        for t_idx in 0..2 {
             if cbf >> t_idx & 1 != 0 {
                 self.block::<true>(cu, log2_size, scan_idx, mode)?;
-                self.charge(Syntax::Chroma, Area { y: area.y + t_idx * height, height, ..area });
+                let share = 2.0 * self.charge(Syntax::Chroma, log2_luma_size);
+                self.spread(Area { y: area.y + t_idx * height, height, ..area }, share);
             }
         }
-        Ok(())
+        Ok(0.0)
     }
 
     #[inline(always)]
@@ -253,13 +264,12 @@ impl CodingTree<'_> {
     }
 
     /// `cross_comp_pred()` (7.3.8.12).
-    fn cross_comp_pred(&mut self, c: usize, area: Area) {
+    fn cross_comp_pred(&mut self, c: usize) {
         let first = ctx::LOG2_RES_SCALE_ABS + 4 * c;
         let log2_res_scale_abs_plus1 = self.unary(4, |bin_idx| first + bin_idx as usize);
         if log2_res_scale_abs_plus1 != 0 {
             self.bin(ctx::RES_SCALE_SIGN_FLAG + c);
         }
-        self.charge(Syntax::Chroma, area);
     }
 
     /// A k-th order Exp-Golomb code of bypass bins (9.3.3.5).
