@@ -90,6 +90,23 @@ static UNSPENT: LazyLock<[f32; 256]> = LazyLock::new(|| std::array::from_fn(|i| 
 /// Bits that `offset` keeps in hand below the 9 of the specification's register; a bin takes at most 8.
 const LOW_WATER: u32 = 16;
 
+/// Bypass bins that can be told at once: what `offset` has in hand at its lowest.
+pub const WINDOW: u32 = LOW_WATER;
+
+/// Dividends have 9 + `WINDOW` bits and divisors 9, so that quotients are exact from 34 bits of reciprocal on.
+const RECIPROCAL_SHIFT: u32 = 36;
+
+/// `2^RECIPROCAL_SHIFT / range`, rounded up, for each range from 256 to 511.
+static RECIPROCAL: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = (1u64 << RECIPROCAL_SHIFT).div_ceil(256 + i as u64) as u32;
+        i += 1;
+    }
+    table
+};
+
 /// Bits of `offset` below the register. One bit above it stays free for bypass bins.
 const BELOW: u32 = 54;
 
@@ -125,7 +142,7 @@ impl<'a> Cabac<'a> {
         }
     }
 
-    /// Shifts `n` bits, at most 8, into the register.
+    /// Shifts `n` bits, at most `LOW_WATER`, into the register.
     #[inline(always)]
     fn shift(&mut self, n: u32) {
         self.offset <<= n;
@@ -179,10 +196,38 @@ impl<'a> Cabac<'a> {
         one
     }
 
+    /// The next `WINDOW` bypass bins as a number, first bin most significant, without consuming them.
+    ///
+    /// Bypass bins are the binary digits of `offset / range`, so that one multiplication gives many of them.
+    #[inline(always)]
+    pub fn peek_bypass(&self) -> u32 {
+        let dividend = self.offset >> (BELOW - WINDOW);
+        ((dividend * u64::from(RECIPROCAL[(self.range & 255) as usize])) >> RECIPROCAL_SHIFT) as u32
+    }
+
+    /// Consumes the first `n` (0 to `WINDOW`) of the bins that `peek_bypass` gave, and tells them.
+    #[inline(always)]
+    pub fn take_bypass(&mut self, peeked: u32, n: u32) -> u32 {
+        let value = peeked >> (WINDOW - n);
+        self.offset -= (u64::from(value) * u64::from(self.range)) << (BELOW - n);
+        self.shift(n);
+        value
+    }
+
     /// `n` bypass bins (0 to 32) as a number, first bin most significant.
     #[inline(always)]
     pub fn bypass_bits(&mut self, n: u32) -> u32 {
-        (0..n).fold(0, |value, _| value << 1 | u32::from(self.bypass()))
+        if n <= WINDOW {
+            return self.take_bypass(self.peek_bypass(), n);
+        }
+        let high = self.take_bypass(self.peek_bypass(), WINDOW);
+        high << (n - WINDOW) | self.take_bypass(self.peek_bypass(), n - WINDOW)
+    }
+
+    /// The alignment before aligned bypass bins (9.3.4.3.6 of HEVC).
+    #[inline]
+    pub fn align_bypass(&mut self) {
+        self.range = 256;
     }
 
     /// `DecodeTerminate` (9.3.3.2.2.3). After a 1 the engine is done: `tell() - 1` is the last bit it used.
@@ -297,6 +342,11 @@ mod tests {
                 assert!((engine.unspent() + (reference.range as f32 / 512.0).log2()).abs() < 1e-6);
                 match random() % 10 {
                     9 => assert_eq!(engine.bypass(), reference.bypass()),
+                    8 => {
+                        let n = random() % 33;
+                        let bits = (0..n).fold(0, |value, _| value << 1 | u32::from(reference.bypass()));
+                        assert_eq!(engine.bypass_bits(n), bits);
+                    }
                     n => {
                         let i = n as usize % 8;
                         let (state, mps) = &mut states[i];
@@ -306,6 +356,18 @@ mod tests {
                 }
                 if reference.pos > 1500 {
                     break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reciprocals_divide_exactly() {
+        for range in 256..=510u64 {
+            let reciprocal = u64::from(RECIPROCAL[range as usize & 255]);
+            for quotient in (0..1 << WINDOW).step_by(13).chain([(1 << WINDOW) - 1]) {
+                for dividend in [quotient * range, quotient * range + range - 1] {
+                    assert_eq!((dividend * reciprocal) >> RECIPROCAL_SHIFT, quotient);
                 }
             }
         }

@@ -6,6 +6,7 @@ pub mod bits;
 pub mod cabac;
 pub mod error;
 pub mod h264;
+pub mod hevc;
 pub mod map;
 pub mod nal;
 pub mod packet;

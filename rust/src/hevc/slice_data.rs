@@ -1,0 +1,194 @@
+//! Slice segment data (7.3.8.1): the walk over coding tree units, and the substreams they are cut into.
+
+use super::coding_tree::{Area, CodingTree};
+use super::contexts;
+use super::picture::{NOT_CODED, Picture, Stored, ebsp_position, rbsp_position};
+use super::slice_header::{SegmentStart, SliceSegmentHeader};
+use crate::bits::Rbsp;
+use crate::cabac::Cabac;
+use crate::error::{Error, Result};
+
+/// Bits that the arithmetic decoder reads before its first bin (9.3.2.5).
+pub const START_UP_BITS: usize = 9;
+
+/// Parses all CTUs of a slice segment into the picture's map.
+pub fn parse_slice_segment(
+    picture: &mut Picture,
+    rbsp: &Rbsp,
+    header: &SliceSegmentHeader,
+    start: &SegmentStart,
+) -> Result<()> {
+    let mut ends = substream_ends(rbsp, header)?.into_iter();
+    let mut ctb_addr_ts = picture.scan.rs_to_ts(start.slice_segment_address);
+    let mut end = ends.next().unwrap_or_default();
+    let state = if start.dependent_slice_segment_flag { picture.stored_ds.take() } else { None };
+    let (sps, pps) = (picture.sps.clone(), picture.pps.clone());
+    let mut tree = CodingTree::new(picture, &sps, &pps, &header.slice, rbsp.padded(), header.data_start)?;
+    tree.restore(state);
+    loop {
+        let ctb_addr_rs = tree.picture.scan.ts_to_rs(ctb_addr_ts);
+        if tree.picture.slice_addr_rs[ctb_addr_rs] != NOT_CODED {
+            return Err(Error::corrupt("coding tree unit is coded twice", tree.engine.tell()));
+        }
+        tree.picture.slice_addr_rs[ctb_addr_rs] = header.slice.slice_addr_rs as u32;
+        begin_ctu(&mut tree, ctb_addr_rs, start);
+        tree.coding_tree_unit(ctb_addr_rs)?;
+        let end_of_slice_segment_flag = tree.engine.terminate();
+        tree.finish_ctu(ctb_addr_rs, end * 8)?;
+        store_wpp(&mut tree, ctb_addr_rs);
+        ctb_addr_ts += 1;
+        if end_of_slice_segment_flag {
+            break;
+        }
+        if ctb_addr_ts == tree.picture.scan.len() {
+            return Err(Error::corrupt("slice segment runs past the picture's end", tree.engine.tell()));
+        }
+        let next_rs = tree.picture.scan.ts_to_rs(ctb_addr_ts);
+        if starts_substream(&tree, next_rs) {
+            let end_of_subset_one_bit = tree.engine.terminate();
+            if !end_of_subset_one_bit {
+                return Err(Error::corrupt("substream does not end where it must", tree.engine.tell()));
+            }
+            finish_substream(&mut tree, end)?;
+            (tree.engine, end) = match ends.next() {
+                Some(next_end) => (Cabac::new(rbsp.padded(), end)?, next_end),
+                None => return Err(Error::corrupt("fewer entry points than substreams", end * 8)),
+            };
+            tree.mark = tree.engine.tell();
+        }
+    }
+    if ends.next().is_some() {
+        return Err(Error::corrupt("more entry points than substreams", end * 8));
+    }
+    tree.picture.stored_ds = Some(tree.state());
+    finish_slice_segment(&mut tree, rbsp)
+}
+
+/// Where substreams end in the RBSP, in bytes: at their entry points (7.4.7.1), and the last at the end of the data.
+fn substream_ends(rbsp: &Rbsp, header: &SliceSegmentHeader) -> Result<Vec<usize>> {
+    let mut ends = Vec::with_capacity(header.entry_point_offsets.len() + 1);
+    let nal_len = rbsp.payload().len() + rbsp.removed_bytes();
+    let mut position = ebsp_position(rbsp, header.data_start);
+    for &offset in &header.entry_point_offsets {
+        position = position.saturating_add(offset);
+        if position > nal_len {
+            return Err(Error::corrupt("entry point lies past the slice segment's end", header.data_start * 8));
+        }
+        if position == nal_len {
+            // Some encoders list the substreams of the dependent slice segments that follow as well.
+            break;
+        }
+        ends.push(rbsp_position(rbsp, position));
+    }
+    ends.push(rbsp.payload().len());
+    Ok(ends)
+}
+
+/// A new substream begins with each tile, and with each row of CTUs under wavefront parallel processing.
+fn starts_substream(tree: &CodingTree, rs: usize) -> bool {
+    let scan = &tree.picture.scan;
+    (tree.pps.tiles.is_some() && scan.starts_tile(rs))
+        || (tree.pps.entropy_coding_sync_enabled_flag && scan.starts_row(rs))
+}
+
+/// Initialization of context variables (9.3.1) and of the predicted QP (8.6.1) where a CTU asks for it.
+fn begin_ctu(tree: &mut CodingTree, rs: usize, start: &SegmentStart) {
+    let (slice, scan) = (tree.slice, &tree.picture.scan);
+    let starts_tile = scan.starts_tile(rs);
+    let is_wpp_row = tree.pps.entropy_coding_sync_enabled_flag && scan.starts_row(rs);
+    let starts_segment = rs == start.slice_segment_address;
+    if starts_tile || is_wpp_row {
+        tree.picture.qp_y_prev = slice.slice_qp_y;
+    }
+    if starts_tile {
+        tree.initialize();
+    } else if is_wpp_row {
+        // The CTB above to the right, (x0 + CtbSizeY, y0 - CtbSizeY), must be there and in this slice and tile.
+        let is_available = (rs + 1).checked_sub(scan.width).is_some_and(|above_right| {
+            (rs + 1) % scan.width != 0
+                && tree.picture.slice_addr_rs[above_right] == slice.slice_addr_rs as u32
+                && scan.is_same_tile(rs, above_right)
+        });
+        tree.initialize();
+        if is_available {
+            let stored = tree.picture.stored_wpp.clone();
+            tree.restore(stored);
+        }
+    } else if starts_segment && !start.dependent_slice_segment_flag {
+        tree.initialize();
+    }
+}
+
+/// Storage process for context variables behind the second CTB of a row in its tile (9.3.2.4).
+fn store_wpp(tree: &mut CodingTree, rs: usize) {
+    let scan = &tree.picture.scan;
+    if tree.pps.entropy_coding_sync_enabled_flag && rs > 0 && !scan.starts_row(rs) && scan.starts_row(rs - 1) {
+        tree.picture.stored_wpp = Some(tree.state());
+    }
+}
+
+/// After a terminating bin the last bit read is a 1, and zeros follow up to the substream's end.
+fn finish_substream(tree: &mut CodingTree, end: usize) -> Result<()> {
+    let position = tree.engine.tell();
+    if position.div_ceil(8) != end || !is_last_one_bit(tree, position, end) {
+        return Err(Error::corrupt("substream does not end at its entry point", position));
+    }
+    tree.picture.map.overhead_bits += (START_UP_BITS + 8 * end - position) as u64;
+    Ok(())
+}
+
+/// `rbsp_slice_segment_trailing_bits()` (7.3.2.11), `cabac_zero_words` included.
+fn finish_slice_segment(tree: &mut CodingTree, rbsp: &Rbsp) -> Result<()> {
+    let position = tree.engine.tell();
+    let end = rbsp.payload().len();
+    if position > 8 * end || !is_last_one_bit(tree, position, end) {
+        return Err(Error::corrupt("slice segment does not end where it must", position));
+    }
+    tree.picture.map.overhead_bits += (START_UP_BITS + 8 * end - position) as u64;
+    Ok(())
+}
+
+/// The bit before `position` is the last 1 before byte `end`.
+fn is_last_one_bit(tree: &CodingTree, position: usize, end: usize) -> bool {
+    let last = position - 1;
+    let bytes = &tree.bytes[last / 8..end];
+    bytes[0] << (last % 8) == 0x80 && bytes[1..].iter().all(|&b| b == 0)
+}
+
+impl CodingTree<'_> {
+    fn initialize(&mut self) {
+        let slice = self.slice;
+        self.contexts = contexts::initial(slice.slice_type, slice.cabac_init_flag, slice.slice_qp_y);
+        self.stat_coeff = Default::default();
+        self.palette_predictor_size = self.initial_palette_predictor_size();
+    }
+
+    fn state(&self) -> Stored {
+        Stored {
+            contexts: self.contexts,
+            stat_coeff: self.stat_coeff,
+            palette_predictor_size: self.palette_predictor_size,
+        }
+    }
+
+    fn restore(&mut self, stored: Option<Stored>) {
+        if let Some(stored) = stored {
+            self.contexts = stored.contexts;
+            self.stat_coeff = stored.stat_coeff;
+            self.palette_predictor_size = stored.palette_predictor_size;
+        }
+    }
+
+    /// Charges what is left of a CTU's syntax to it, once its `end_of_slice_segment_flag` is read.
+    fn finish_ctu(&mut self, rs: usize, end_bit: usize) -> Result<()> {
+        self.engine.check(end_bit)?;
+        let (x, y) = self.ctb_origin(rs);
+        let share = self.charge_unit(x, y);
+        let size = 1 << self.sps.ctb_log2_size_y;
+        let width = size.min(self.sps.pic_width_in_luma_samples - x);
+        let height = size.min(self.sps.pic_height_in_luma_samples - y);
+        self.spread(Area { x, y, width, height }, share);
+        self.write_unit(rs);
+        Ok(())
+    }
+}
