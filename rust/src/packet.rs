@@ -8,6 +8,8 @@ pub struct PacketHeader {
     pub picture_type: Option<PictureType>,
     /// The packet holds only the second field of the frame that the packet before it began.
     pub is_second_field: bool,
+    /// The packet shows no picture (VP9, AV1): what it codes is only there for others.
+    pub is_hidden: bool,
     /// The picture resets the decoder.
     pub is_idr: bool,
     /// Decoding can start here: an IDR picture or what the codec has in its place.

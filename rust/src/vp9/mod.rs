@@ -1,0 +1,27 @@
+//! VP9 (the section numbers are those of the "VP9 Bitstream & Decoding Process Specification", version 0.6).
+//!
+//! A frame's symbols are coded with probabilities, motion vector candidates and a segment map that come from the
+//! frames before it, so frames are parsed in a chain ([`ChainParser`]) from the last one that resets all of these.
+
+mod adaptation;
+mod block;
+mod chain;
+mod compressed_header;
+mod default_probabilities;
+mod frame_header;
+mod inter_mode_info;
+mod mode_info;
+mod mv_prediction;
+mod probabilities;
+mod reference_contexts;
+mod residual;
+mod scan;
+mod scan_tables;
+mod scanner;
+mod superframe;
+mod tables;
+mod tile;
+
+pub use chain::{ChainParser, Frame};
+pub use frame_header::MAX_PICTURE_SAMPLES;
+pub use scanner::Scanner;
