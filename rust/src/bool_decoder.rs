@@ -53,7 +53,8 @@ impl<'a> BoolDecoder<'a> {
         let bit = self.value >= scaled;
         let range = if bit { self.range - split } else { split };
         self.value -= if bit { scaled } else { 0 };
-        let shift = range.leading_zeros() - 24;
+        // Up to 128 to 255; `| 1` tells the compiler that there is a highest bit.
+        let shift = (range | 1).ilog2() ^ 7;
         self.range = range << shift;
         self.value <<= shift;
         self.count -= shift as i32;

@@ -72,8 +72,10 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         let mut above = self.state.above_nonzero[place.col / SUPERBLOCK][plane];
         let mut left = self.left_nonzero[plane];
         let mut has_coefs = false;
-        for y in (0..block.height).step_by(step) {
-            for x in (0..block.width).step_by(step) {
+        let mut y = 0;
+        while y < block.height {
+            let mut x = 0;
+            while x < block.width {
                 let (at_x, at_y) = (block.x + x, block.y + y);
                 let mask = ones(step);
                 let ctx = usize::from(above >> at_x & mask != 0) + usize::from(left >> at_y & mask != 0);
@@ -90,7 +92,9 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
                     left |= ones(step.min(block.height - y)) << at_y;
                     has_coefs = true;
                 }
+                x += step;
             }
+            y += step;
         }
         self.state.above_nonzero[place.col / SUPERBLOCK][plane] = above;
         self.left_nonzero[plane] = left;
@@ -119,6 +123,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
     }
 
     /// `tokens` (6.4.23) of one transform block. Tells whether there are any coefficients.
+    #[inline(never)]
     fn tokens(&mut self, mode: &ModeInfo, block: &PlaneBlock, order: ScanOrder, ctx: usize) -> bool {
         let tx_size = usize::from(block.tx_size & 3);
         let plane_type = block.plane.min(1);
