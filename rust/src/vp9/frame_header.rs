@@ -1,5 +1,7 @@
 //! `uncompressed_header` (6.2, 7.2) and what it takes over from the frames before it.
 
+use std::sync::Arc;
+
 use crate::bits::BitReader;
 use crate::error::{Error, Result};
 
@@ -146,7 +148,7 @@ pub struct FrameHeader {
     pub interpolation_filter: InterpolationFilter,
     pub refresh_frame_context: bool,
     pub frame_parallel_decoding_mode: bool,
-    /// As coded: `setup_past_independence` goes on with context 0.
+    /// As coded; see `context`.
     pub frame_context_idx: u8,
     pub lossless: bool,
     pub segmentation: Segmentation,
@@ -174,6 +176,21 @@ impl FrameHeader {
         self.is_key || self.error_resilient_mode || (self.intra_only && self.reset_frame_context == 3)
     }
 
+    /// Whether the probability context `frame_context_idx` alone is.
+    pub fn resets_one_context(&self) -> bool {
+        self.intra_only && self.reset_frame_context == 2
+    }
+
+    /// The probability context that the frame is coded with, and may refresh.
+    pub fn context(&self) -> usize {
+        if self.resets_past() { 0 } else { usize::from(self.frame_context_idx) }
+    }
+
+    /// `UsePrevFrameMvs` (7.2), where there are vectors: whether blocks look up those of the frame decoded before.
+    pub fn takes_motion_from(&self, previous: &Self) -> bool {
+        !self.resets_past() && previous.size == self.size && previous.show_frame && !previous.frame_is_intra()
+    }
+
     /// Whether the probabilities are adapted to what the frame's symbols were.
     pub fn adapts(&self) -> bool {
         !self.error_resilient_mode && !self.frame_parallel_decoding_mode
@@ -184,7 +201,7 @@ impl FrameHeader {
 pub enum Header {
     /// `show_existing_frame`: the frame in this slot is displayed, nothing is coded.
     ShowExisting(usize),
-    Frame(Box<FrameHeader>),
+    Frame(Arc<FrameHeader>),
 }
 
 /// What headers take over from earlier ones.
@@ -243,7 +260,7 @@ impl HeaderState {
         }
         h.color = self.color;
         self.finish_header(r, &mut h)?;
-        Ok(Header::Frame(Box::new(h)))
+        Ok(Header::Frame(Arc::new(h)))
     }
 
     fn inter_header(&self, r: &mut BitReader, h: &mut FrameHeader) -> Result<()> {
