@@ -22,6 +22,8 @@ mod scan_tables;
 mod scanner;
 mod superframe;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 pub use chain::{ChainParser, Frame};
