@@ -70,7 +70,7 @@ impl<'a> BoolDecoder<'a> {
         (0..n).fold(0, |value, _| value << 1 | u32::from(self.read(128)))
     }
 
-    /// A tree coded syntax element (9.3.1): positive entries lead on, the others are a negated value.
+    /// A tree coded syntax element (9.3.3): positive entries lead on, the others are a negated value.
     #[inline(always)]
     pub fn tree(&mut self, tree: &[i8], probs: &[u8]) -> usize {
         let mut node = 0;

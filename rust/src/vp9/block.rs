@@ -85,7 +85,7 @@ impl BlockSize {
         self.width4_log2().min(self.height4_log2()).min(3) as usize
     }
 
-    /// `get_uv_tx_size` (6.4.21): a chroma transform is no larger than the luma one, nor than the chroma block.
+    /// `get_uv_tx_size` (6.4.22): a chroma transform is no larger than the luma one, nor than the chroma block.
     #[inline]
     pub fn uv_tx_size(self, tx_size: u8, subsampling_x: u8, subsampling_y: u8) -> u8 {
         if self.is_sub8x8() {

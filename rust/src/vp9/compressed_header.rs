@@ -95,7 +95,7 @@ fn read_inter_probs(d: &mut BoolDecoder, header: &FrameHeader, probs: &mut Proba
     reference_mode
 }
 
-/// `frame_reference_mode` (6.3.10).
+/// `frame_reference_mode` (6.3.12).
 fn frame_reference_mode(d: &mut BoolDecoder, sign_bias: &[bool; 4]) -> ReferenceMode {
     let compound_reference_allowed = sign_bias[2] != sign_bias[1] || sign_bias[3] != sign_bias[1];
     if !compound_reference_allowed || !d.read(128) {
@@ -107,7 +107,7 @@ fn frame_reference_mode(d: &mut BoolDecoder, sign_bias: &[bool; 4]) -> Reference
     }
 }
 
-/// `setup_compound_reference_mode` (7.3.6): `CompFixedRef` and `CompVarRef`, of last (1), golden (2), alternate (3).
+/// `setup_compound_reference_mode` (6.3.18): `CompFixedRef` and `CompVarRef`, of last (1), golden (2), alternate (3).
 fn setup_compound_reference_mode(sign_bias: &[bool; 4]) -> (i8, [i8; 2]) {
     if sign_bias[1] == sign_bias[2] {
         (3, [1, 2])

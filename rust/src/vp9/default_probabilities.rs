@@ -1,4 +1,4 @@
-//! The default probabilities (10.5) and the fixed ones of intra frames, indexed as in the specification.
+//! The default probabilities (10) and the fixed ones of intra frames, indexed as in the specification.
 
 use super::probabilities::CoefProbs;
 

@@ -155,7 +155,7 @@ fn new_map(header: &FrameHeader) -> FrameMap {
     map
 }
 
-/// `decode_tiles` (6.4.1) of the tiles that begin at byte `start`.
+/// `decode_tiles` (6.4) of the tiles that begin at byte `start`.
 fn decode_tiles(
     frame: &[u8],
     mut start: usize,
@@ -204,7 +204,7 @@ fn tile_bytes<'a>(frame: &'a [u8], start: &mut usize, is_last: bool, map: &mut F
     Ok(bytes)
 }
 
-/// `get_tile_offset` (6.4.2), in units of 8 samples.
+/// `get_tile_offset` (6.4.1), in units of 8 samples.
 fn tile_offset(tile: usize, mi_size: usize, tile_size_log2: u8) -> usize {
     let superblocks = mi_size.div_ceil(SUPERBLOCK);
     (((tile * superblocks) >> tile_size_log2) * SUPERBLOCK).min(mi_size)

@@ -118,7 +118,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         value as u8
     }
 
-    /// `read_ref_frames` (6.4.18).
+    /// `read_ref_frames` (6.4.17).
     fn read_ref_frames(&mut self, segment_id: u8, above: Option<Edge>, left: Option<Edge>) -> RefFrames {
         if let Some(frame) = self.frame.header.segmentation.ref_frame(segment_id) {
             return RefFrames::single(frame);
@@ -171,7 +171,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         RefFrames::single(if is_altref { ALTREF_FRAME } else { GOLDEN_FRAME })
     }
 
-    /// `assign_mv` (6.4.19) of new vectors: the best ones plus what is coded.
+    /// `assign_mv` (6.4.18) of new vectors: the best ones plus what is coded.
     fn read_mvs(&mut self, refs: RefFrames, best: [Mv; 2]) -> Result<[Mv; 2]> {
         let start = self.d.tell();
         let mut mvs = [Mv::default(); 2];
@@ -183,7 +183,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         Ok(mvs)
     }
 
-    /// `read_mv` (6.4.20).
+    /// `read_mv` (6.4.19).
     fn read_mv(&mut self, best: Mv) -> Result<Mv> {
         let use_hp = self.frame.header.allow_high_precision_mv && use_mv_hp(best);
         let mv_joint = self.d.tree(&MV_JOINT_TREE, &self.frame.probs.mv_joint);
@@ -199,7 +199,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         Ok(Mv { row: row as i16, col: col as i16 })
     }
 
-    /// `read_mv_component` (6.4.21).
+    /// `read_mv_component` (6.4.20).
     fn read_mv_component(&mut self, comp: usize, use_hp: bool) -> i32 {
         let probs: &MvProbabilities = &self.frame.probs.mv[comp];
         let d = &mut self.d;

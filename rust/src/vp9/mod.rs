@@ -2,6 +2,11 @@
 //!
 //! A frame's symbols are coded with probabilities, motion vector candidates and a segment map that come from the
 //! frames before it, so frames are parsed in a chain ([`ChainParser`]) from the last one that resets all of these.
+//!
+//! Read are all four profiles: 8, 10 and 12 bits, every chroma format, lossless coding, tiles, segmentation, compound
+//! prediction, references of other sizes, intra-only and error-resilient frames, superframes, hidden frames and
+//! existing ones that are shown. What proves it, on every frame: each tile's symbols end within its size with nothing
+//! but zeros behind them, and all bits of the frame are accounted for, each where it was met.
 
 mod adaptation;
 mod block;

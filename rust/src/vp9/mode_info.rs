@@ -1,4 +1,4 @@
-//! Modes of blocks: `intra_frame_mode_info` and `inter_frame_mode_info` (6.4.5 on).
+//! Modes of blocks: `intra_frame_mode_info` and `inter_frame_mode_info` (6.4.6 on).
 
 use std::convert::Infallible;
 
@@ -60,7 +60,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         (place.col > self.area.col_start).then(|| self.left[place.row % SUPERBLOCK])
     }
 
-    /// `intra_frame_mode_info` (6.4.5).
+    /// `intra_frame_mode_info` (6.4.6).
     pub(super) fn intra_frame_mode_info(&mut self, place: &Place) -> ModeInfo {
         let (above, left) = (self.above(place), self.left(place));
         let segment_id = self.intra_segment_id(place);
@@ -81,7 +81,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         mode
     }
 
-    /// `inter_frame_mode_info` (6.4.10).
+    /// `inter_frame_mode_info` (6.4.11).
     pub(super) fn inter_frame_mode_info(&mut self, place: &Place) -> Result<ModeInfo> {
         let (above, left) = (self.above(place), self.left(place));
         let (segment_id, seg_id_predicted) = self.inter_segment_id(place, above, left);
@@ -121,7 +121,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         Ok(())
     }
 
-    /// `intra_segment_id` (6.4.6).
+    /// `intra_segment_id` (6.4.7).
     fn intra_segment_id(&mut self, place: &Place) -> u8 {
         let segmentation = &self.frame.header.segmentation;
         if !segmentation.enabled {
@@ -136,7 +136,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         segment_id
     }
 
-    /// `inter_segment_id` (6.4.11): the segment, and whether it was predicted.
+    /// `inter_segment_id` (6.4.12): the segment, and whether it was predicted.
     fn inter_segment_id(&mut self, place: &Place, above: Option<Edge>, left: Option<Edge>) -> (u8, bool) {
         let segmentation = &self.frame.header.segmentation;
         if !segmentation.enabled {
@@ -161,7 +161,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         (segment_id, seg_id_predicted)
     }
 
-    /// `get_segment_id` (6.4.12).
+    /// `get_segment_id` (6.4.14).
     fn predicted_segment_id(&self, place: &Place) -> u8 {
         let rows = self.frame.prev_segment_ids.chunks_exact(self.frame.mi_cols).skip(place.row).take(place.rows);
         rows.flat_map(|row| &row[place.col..place.col + place.cols]).copied().min().unwrap_or(0)
@@ -183,7 +183,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         }
     }
 
-    /// `read_skip` (6.4.7).
+    /// `read_skip` (6.4.8).
     fn read_skip(&mut self, segment_id: u8, above: Option<Edge>, left: Option<Edge>) -> bool {
         if self.frame.header.segmentation.skip(segment_id) {
             return true;
@@ -197,7 +197,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         skip
     }
 
-    /// `read_tx_size` (6.4.8).
+    /// `read_tx_size` (6.4.10).
     fn tx_size(&mut self, size: BlockSize, allow_select: bool, above: Option<Edge>, left: Option<Edge>) -> u8 {
         let max_tx_size = size.max_tx_size();
         let compressed = &self.frame.compressed;

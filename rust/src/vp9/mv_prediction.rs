@@ -1,4 +1,4 @@
-//! Motion vector prediction (6.4.22 to 6.4.25): the candidates that neighbours in space and time give.
+//! Motion vector prediction (6.5): the candidates that neighbours in space and time give.
 
 use super::block::{Motion, Mv, RefFrames};
 use super::inter_mode_info::InterMode;
@@ -11,13 +11,13 @@ const MV_BORDER: i32 = 16 << 3;
 /// Vectors this long, in whole samples, are not coded in high precision.
 const COMPANDED_MVREF_THRESH: u16 = 8;
 
-/// `usehp` (6.4.20).
+/// `use_mv_hp` (6.5.13).
 #[inline]
 pub fn use_mv_hp(mv: Mv) -> bool {
     mv.row.unsigned_abs() >> 3 < COMPANDED_MVREF_THRESH && mv.col.unsigned_abs() >> 3 < COMPANDED_MVREF_THRESH
 }
 
-/// `find_best_ref_mvs` (6.4.23): without high precision, odd components go one step towards zero.
+/// `find_best_ref_mvs` (6.5.12): without high precision, odd components go one step towards zero.
 #[inline]
 pub fn with_mv_precision(mv: Mv, allow_high_precision_mv: bool) -> Mv {
     if allow_high_precision_mv && use_mv_hp(mv) {
@@ -35,7 +35,7 @@ struct Candidates {
 }
 
 impl Candidates {
-    /// `add_to_ref_mv_list`. Tells whether there are enough.
+    /// `add_mv_ref_list` (6.5.6). Tells whether there are enough.
     #[inline(always)]
     fn add(&mut self, mv: Mv) -> bool {
         if self.found == 0 {
@@ -68,7 +68,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         usize::from(COUNTER_TO_CONTEXT[counters.sum::<usize>().min(18)])
     }
 
-    /// `find_mv_refs` (6.4.22): the first candidate for `frame`, or with `second` the second one. `block` is the 4x4
+    /// `find_mv_refs` (6.5.1): the first candidate for `frame`, or with `second` the second one. `block` is the 4x4
     /// block in question below 8x8.
     #[inline]
     pub(super) fn find_mv(&self, place: &Place, frame: i8, block: Option<usize>, second: bool) -> Mv {
@@ -122,7 +122,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         }
     }
 
-    /// `if_diff_ref_frame_add_mv` (6.4.24).
+    /// `if_diff_ref_frame_add_mv` (6.5.8).
     #[inline(always)]
     fn add_different_frame(&self, candidates: &mut Candidates, motion: &Motion, frame: i8) -> bool {
         let sign_bias = &self.frame.header.sign_bias;
@@ -140,7 +140,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             && candidates.add(motion.mvs[1].negated_if(bias(second) != bias(frame)))
     }
 
-    /// `clamp_mv_ref` (6.4.25).
+    /// `clamp_mv_ref` (6.5.3).
     fn clamp_mv(&self, place: &Place, mv: Mv) -> Mv {
         let clamp = |v: i16, position: usize, units: usize, end: usize| {
             let to_start = -(position as i32 * 64);
@@ -154,7 +154,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         }
     }
 
-    /// `append_sub8x8_mvs` (6.4.26): nearest or near of a 4x4 block, by reference; `mvs` are the blocks' before it.
+    /// `append_sub8x8_mvs` (6.5.14): nearest or near of a 4x4 block, by reference; `mvs` are the blocks' before it.
     pub(super) fn sub8x8_mvs(
         &self,
         place: &Place,
@@ -185,7 +185,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
     }
 }
 
-/// `if_same_ref_frame_add_mv` (6.4.24).
+/// `if_same_ref_frame_add_mv` (6.5.7).
 #[inline(always)]
 fn add_same_frame(candidates: &mut Candidates, refs: RefFrames, mvs: [Mv; 2], frame: i8) -> bool {
     if refs.0[0] == frame {

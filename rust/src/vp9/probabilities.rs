@@ -1,4 +1,4 @@
-//! The probabilities that a frame's symbols are coded with (10.5), and the counts that they are adapted by.
+//! The probabilities that a frame's symbols are coded with (10), and the counts that they are adapted by.
 
 use super::default_probabilities as default;
 

@@ -1,4 +1,4 @@
-//! Contexts of the reference frames (9.3.3), from those of the blocks above and to the left.
+//! Contexts of the reference frames (9.3.2), from those of the blocks above and to the left.
 
 use super::block::{GOLDEN_FRAME, LAST_FRAME, RefFrames};
 

@@ -112,7 +112,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         self.map.cells.spread(row, col, size << sy, size << sx, bits);
     }
 
-    /// From the transform type (6.4.24): only luma of intra blocks has others than the DCT.
+    /// `get_scan` (6.4.25), from the transform type: only luma of intra blocks has others than the DCT.
     #[inline]
     fn scan_order(&self, place: &Place, mode: &ModeInfo, block: &PlaneBlock, x: usize, y: usize) -> ScanOrder {
         if block.plane > 0 || mode.refs.is_inter() || self.frame.header.lossless {
@@ -122,7 +122,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         ScanOrder::OF_INTRA_MODE[usize::from(mode.sub_modes[sub_block]) % 10]
     }
 
-    /// `tokens` (6.4.23) of one transform block. Tells whether there are any coefficients.
+    /// `tokens` (6.4.24) of one transform block. Tells whether there are any coefficients.
     #[inline(never)]
     fn tokens(&mut self, mode: &ModeInfo, block: &PlaneBlock, order: ScanOrder, ctx: usize) -> bool {
         let tx_size = usize::from(block.tx_size & 3);

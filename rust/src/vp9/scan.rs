@@ -1,4 +1,4 @@
-//! Scan orders with what a coefficient's context needs (9.3.3): its band and the two neighbours that it looks at.
+//! Scan orders with what a coefficient's context needs (9.3.2): its band and the two neighbours that it looks at.
 
 use super::scan_tables::*;
 

@@ -1,4 +1,4 @@
-//! Scan orders (10.4): coefficient positions in coding order.
+//! Scan orders (10): coefficient positions in coding order.
 
 /// `default_scan_4x4`.
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! The trees and small tables of the specification (9.3.1, 10).
+//! The trees and small tables of the specification (9.3.1 and 10).
 
 /// Trees: a positive entry is the next node, the others a negated value. Values are in the specification's order.
 pub static INTRA_MODE_TREE: [i8; 18] = [0, 2, -9, 4, -1, 6, 8, 12, -2, 10, -4, -5, -3, 14, -8, 16, -6, -7];

@@ -1,4 +1,4 @@
-//! Tiles (6.4): partitions, blocks, and the account of every bit that they take.
+//! Tiles (6.4.2 on): partitions, blocks, and the account of every bit that they take.
 
 use super::block::{BlockSize, Edge, Motion, Partition};
 use super::compressed_header::CompressedHeader;
