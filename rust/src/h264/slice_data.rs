@@ -215,7 +215,7 @@ impl Walk<'_> {
         self.map.information[unit] += bits as f32 + fraction;
         let is_first_plane = self.context.header.colour_plane_id == 0;
         if is_first_plane {
-            self.map.qp[unit] = if is_pcm { 0 } else { self.state.qp as i8 };
+            self.map.qp[unit] = if is_pcm { 0 } else { self.state.qp as i16 };
         }
         if self.mb.mb_type.is_some() {
             // Planes coded apart add up in one unit; only the first of them is luma.

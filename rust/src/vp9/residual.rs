@@ -1,0 +1,221 @@
+//! `residual` (6.4.21 on): which coefficients there are; their values only as far as their bits go.
+
+use super::mode_info::ModeInfo;
+use super::scan::{ScanOrder, scan};
+use super::tables::{CAT_PROBS, CAT6_PROBS, PARETO};
+use super::tile::{Place, SUPERBLOCK, Tile};
+use crate::bool_decoder::BoolDecoder;
+
+/// A plane's part of a block, in units of 4x4 samples of the plane.
+struct PlaneBlock {
+    plane: usize,
+    tx_size: u8,
+    /// Where it starts within its superblock.
+    x: usize,
+    y: usize,
+    /// How much of it lies within the picture.
+    width: usize,
+    height: usize,
+    /// How much of it there is in all.
+    full_width: usize,
+    full_height: usize,
+    subsampling: (u8, u8),
+}
+
+impl<const ADAPT: bool> Tile<'_, ADAPT> {
+    /// `residual` (6.4.21). Gives the bits of luma and chroma; a block without coefficients becomes a skipped one.
+    pub(super) fn residual(&mut self, place: &Place, mode: &mut ModeInfo) -> [u32; 2] {
+        let mut bits = [0; 2];
+        let mut has_coefs = false;
+        for plane in 0..3 {
+            let block = self.plane_block(place, mode.tx_size, plane);
+            if mode.skip {
+                self.clear_nonzero(place, &block);
+                continue;
+            }
+            let start = self.d.tell();
+            has_coefs |= self.plane_residual(place, mode, &block);
+            bits[plane.min(1)] += (self.d.tell() - start) as u32;
+        }
+        // Later blocks see it like this.
+        mode.skip |= mode.refs.is_inter() && !place.size.is_sub8x8() && !has_coefs;
+        bits
+    }
+
+    #[inline]
+    fn plane_block(&self, place: &Place, tx_size: u8, plane: usize) -> PlaneBlock {
+        let color = &self.frame.header.color;
+        let (sx, sy) = if plane == 0 { (0, 0) } else { (color.subsampling_x, color.subsampling_y) };
+        PlaneBlock {
+            plane,
+            tx_size: if plane == 0 { tx_size } else { place.size.uv_tx_size(tx_size, sx, sy) },
+            x: (place.col % SUPERBLOCK * 2) >> sx,
+            y: (place.row % SUPERBLOCK * 2) >> sy,
+            width: (place.cols * 2) >> sx,
+            height: (place.rows * 2) >> sy,
+            full_width: (place.size.width8() * 2) >> sx,
+            full_height: (place.size.height8() * 2) >> sy,
+            subsampling: (sx, sy),
+        }
+    }
+
+    fn clear_nonzero(&mut self, place: &Place, block: &PlaneBlock) {
+        let above = &mut self.state.above_nonzero[place.col / SUPERBLOCK][block.plane];
+        *above &= !(ones(block.full_width) << block.x);
+        self.left_nonzero[block.plane] &= !(ones(block.full_height) << block.y);
+    }
+
+    /// All transform blocks of one plane. Tells whether any has coefficients.
+    fn plane_residual(&mut self, place: &Place, mode: &ModeInfo, block: &PlaneBlock) -> bool {
+        let plane = block.plane;
+        let step = 1 << block.tx_size;
+        let mut above = self.state.above_nonzero[place.col / SUPERBLOCK][plane];
+        let mut left = self.left_nonzero[plane];
+        let mut has_coefs = false;
+        let mut y = 0;
+        while y < block.height {
+            let mut x = 0;
+            while x < block.width {
+                let (at_x, at_y) = (block.x + x, block.y + y);
+                let mask = ones(step);
+                let ctx = usize::from(above >> at_x & mask != 0) + usize::from(left >> at_y & mask != 0);
+                let order = self.scan_order(place, mode, block, x, y);
+                let start = self.d.tell();
+                let is_coded = self.tokens(mode, block, order, ctx);
+                let bits = (self.d.tell() - start) as u32;
+                self.spread_transform_block(place, block, x, y, bits);
+                // Beyond the picture's edge nothing is coded.
+                above &= !(mask << at_x);
+                left &= !(mask << at_y);
+                if is_coded {
+                    above |= ones(step.min(block.width - x)) << at_x;
+                    left |= ones(step.min(block.height - y)) << at_y;
+                    has_coefs = true;
+                }
+                x += step;
+            }
+            y += step;
+        }
+        self.state.above_nonzero[place.col / SUPERBLOCK][plane] = above;
+        self.left_nonzero[plane] = left;
+        has_coefs
+    }
+
+    #[inline]
+    fn spread_transform_block(&mut self, place: &Place, block: &PlaneBlock, x: usize, y: usize, bits: u32) {
+        if bits == 0 {
+            return;
+        }
+        let (sx, sy) = block.subsampling;
+        let size = 1usize << block.tx_size;
+        let (row, col) = (2 * place.row + (y << sy), 2 * place.col + (x << sx));
+        self.map.cells.spread(row, col, size << sy, size << sx, bits);
+    }
+
+    /// `get_scan` (6.4.25), from the transform type: only luma of intra blocks has others than the DCT.
+    #[inline]
+    fn scan_order(&self, place: &Place, mode: &ModeInfo, block: &PlaneBlock, x: usize, y: usize) -> ScanOrder {
+        if block.plane > 0 || mode.refs.is_inter() || self.frame.header.lossless {
+            return ScanOrder::Default;
+        }
+        let sub_block = if place.size.is_sub8x8() { (y & 1) * 2 + (x & 1) } else { 3 };
+        ScanOrder::OF_INTRA_MODE[usize::from(mode.sub_modes[sub_block]) % 10]
+    }
+
+    /// `tokens` (6.4.24) of one transform block. Tells whether there are any coefficients.
+    #[inline(never)]
+    fn tokens(&mut self, mode: &ModeInfo, block: &PlaneBlock, order: ScanOrder, ctx: usize) -> bool {
+        let tx_size = usize::from(block.tx_size & 3);
+        let plane_type = block.plane.min(1);
+        let is_inter = usize::from(mode.refs.is_inter());
+        let bands = &self.frame.probs.coef[tx_size][plane_type][is_inter];
+        let counts = &mut self.state.counts.coef[tx_size][plane_type][is_inter];
+        let cat6 = &CAT6_PROBS[usize::from(12 - self.frame.header.color.bit_depth)..];
+        let token_cache = &mut self.token_cache;
+        let entries = scan(block.tx_size, order);
+        // A copy that the compiler can keep in registers.
+        let mut d = self.d.clone();
+        let mut ctx = ctx;
+        let mut check_eob = true;
+        let mut coded = false;
+        for (i, entry) in entries.iter().enumerate() {
+            if i > 0 {
+                let [a, b] = entry.neighbors.map(|position| token_cache[usize::from(position) & 1023]);
+                ctx = usize::from(1 + a + b) >> 1;
+            }
+            let probs = &bands[usize::from(entry.band)][ctx];
+            if check_eob {
+                count::<ADAPT>(counts, entry.band, ctx, 4);
+                if !d.read(probs[0]) {
+                    count::<ADAPT>(counts, entry.band, ctx, 3);
+                    break;
+                }
+                coded = true;
+            }
+            let energy = if !d.read(probs[1]) {
+                count::<ADAPT>(counts, entry.band, ctx, 0);
+                0
+            } else if !d.read(probs[2]) {
+                count::<ADAPT>(counts, entry.band, ctx, 1);
+                d.read(128);
+                1
+            } else {
+                count::<ADAPT>(counts, entry.band, ctx, 2);
+                large_token(&mut d, &PARETO[usize::from(probs[2]).saturating_sub(1)], cat6)
+            };
+            token_cache[usize::from(entry.position) & 1023] = energy;
+            check_eob = energy > 0;
+        }
+        self.d = d;
+        coded
+    }
+}
+
+#[inline(always)]
+fn count<const ADAPT: bool>(counts: &mut [[[u32; 5]; 6]; 6], band: u16, ctx: usize, value: usize) {
+    if ADAPT {
+        counts[usize::from(band)][ctx][value] += 1;
+    }
+}
+
+/// A token above one, with its extra bits and sign. Gives its `energy_class`.
+#[inline(always)]
+fn large_token(d: &mut BoolDecoder, probs: &[u8; 8], cat6: &[u8]) -> u8 {
+    let energy = if !d.read(probs[0]) {
+        if !d.read(probs[1]) {
+            2
+        } else {
+            d.read(probs[2]);
+            3
+        }
+    } else if !d.read(probs[3]) {
+        let category = usize::from(d.read(probs[4]));
+        extra_bits(d, CAT_PROBS[category]);
+        4
+    } else {
+        if !d.read(probs[5]) {
+            let category = 2 + usize::from(d.read(probs[6]));
+            extra_bits(d, CAT_PROBS[category]);
+        } else if !d.read(probs[7]) {
+            extra_bits(d, CAT_PROBS[4]);
+        } else {
+            extra_bits(d, cat6);
+        }
+        5
+    };
+    d.read(128); // sign_bit
+    energy
+}
+
+#[inline(always)]
+fn extra_bits(d: &mut BoolDecoder, probs: &[u8]) {
+    for &prob in probs {
+        d.read(prob);
+    }
+}
+
+/// The `n` lowest bits, n up to 16.
+#[inline(always)]
+fn ones(n: usize) -> u16 {
+    ((1u32 << n) - 1) as u16
+}
