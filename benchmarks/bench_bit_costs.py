@@ -56,6 +56,9 @@ def measure(contest: Contest, name: str, video: str) -> list[Row]:
             f"{all_name}, two threads", 5, "all_maps", two, ours={"video": video, "threads": 2}, theirs=plain
         ),
         contest.compare(f"{name}: {FEW} of {len(index):,} maps", 50, "some_maps", one, ours=some, theirs=some),
+        contest.compare(
+            f"{name}: {FEW} of {len(index):,}, again", 50, "some_maps", one, ours={**some, "warm": True}, theirs=some
+        ),
     ]
 
 

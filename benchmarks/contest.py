@@ -46,11 +46,14 @@ class Contestant:
             [str(python), str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean
         )
 
-    def do(self, job: str, cores: list[int], **arguments: Any) -> float:
-        """Seconds that the job took. Stops the benchmark if it failed: a ratio to a failure says nothing."""
+    def do(self, job: str, cores: list[int], *, warm: bool = False, **arguments: Any) -> float:
+        """Seconds that the job took; `warm` lets it use what earlier jobs found out about the video.
+
+        Stops the benchmark if the job failed: a ratio to a failure says nothing.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"job": job, "cores": cores, "arguments": arguments}) + "\n")
+        self._process.stdin.write(json.dumps({"job": job, "cores": cores, "warm": warm, "arguments": arguments}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:

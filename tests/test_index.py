@@ -28,6 +28,7 @@ from mediaref.errors import (
 from mediaref.video_decoder import VideoIndex, packets
 from mediaref.video_decoder.cache import BoundedCache
 from mediaref.video_decoder.index import _nanoseconds
+from mediaref.video_decoder.vp9_headers import shows_picture
 
 Clip = Callable[[str], Path]
 
@@ -107,6 +108,22 @@ def test_size_is_what_is_displayed(clip: Clip, tmp_path: Path) -> None:
     upside_down = make_clip(tmp_path / "turned.mp4", frames=2, size=(96, 64))
     set_rotation(upside_down, 180)
     assert (VideoIndex.open(upside_down).width, VideoIndex.open(upside_down).height) == (96, 64)
+
+
+@pytest.mark.parametrize("name", ["no_b", "plain", "pyramid", "open_gop", "transport", "hevc"])
+def test_reorder_depth_is_how_many_frames_wait_for_a_later_one(clip: Clip, name: str) -> None:
+    index = VideoIndex.open(clip(name))
+    rows = index.packet_of.tolist()
+    waiting = [sum(earlier < rows[frame] for earlier in rows[frame + 1 :]) for frame in range(len(rows))]
+    assert index.reorder_depth == max(waiting)
+    with av.open(str(clip(name))) as container:
+        assert index.reorder_depth <= container.streams.video[0].codec_context.reorder_depth
+
+
+def test_hidden_vp9_packets_are_no_frames() -> None:
+    shown, hidden, repeated, superframe = b"\x82\x49", b"\x80\x49", b"\x88\x00", b"\x80\x49\xc0"
+    assert [shows_picture(packet) for packet in (shown, hidden, repeated, superframe)] == [True, False, True, True]
+    assert [shows_picture(packet) for packet in (b"\xb1\x00", b"\xb0\x00", b"\xb4\x00")] == [True, False, True]
 
 
 def test_bytes_and_rate_add_up(clip: Clip) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
+import re
 import shutil
 import threading
+import types
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from clips import CLIPS, make_clip
@@ -18,7 +22,8 @@ from hypothesis import strategies as st
 from reference import digest, plain_decode
 
 from mediaref.errors import CorruptMediaError
-from mediaref.video_decoder import PyAVVideoDecoder, VideoIndex, decode_frames
+from mediaref.video_decoder import DecodePlan, PyAVVideoDecoder, VideoIndex, decode_frames, reader
+from mediaref.video_decoder.packets import PacketTable
 from mediaref.video_decoder.reader import PacketReader
 
 Clip = Callable[[str], Path]
@@ -70,12 +75,20 @@ def _plain(path: Path, index: VideoIndex) -> list[object]:
 def test_scaling_is_area_averaging_in_the_orientation_shown(clip: Clip) -> None:
     for name in ("plain", "rotated"):
         index = VideoIndex.open(clip(name))
-        ((_, whole),) = decode_frames(index, [4])
-        half = (index.width // 2, index.height // 2)
-        ((_, small),) = decode_frames(index, [4], size=half)
-        assert small.shape == (half[1], half[0], 3)
-        mean = whole.reshape(half[1], 2, half[0], 2, 3).mean(axis=(1, 3))
-        assert np.abs(small - mean).mean() < 2.5  # chroma is averaged before it is turned into RGB
+        with av.open(str(clip(name))) as container:
+            frame = next(container.decode(video=0))
+        width, height = index.orientation.apply_size(70, 50)
+        scaled = frame.reformat(width, height, interpolation="AREA").to_ndarray(format="rgb24")
+        ((_, small),) = decode_frames(index, [0], size=(70, 50))
+        np.testing.assert_array_equal(small, index.orientation.apply(scaled))
+        assert small.shape == (50, 70, 3)
+        ((_, whole),), ((_, quarter),) = (
+            decode_frames(index, [0], size=size)
+            for size in ((index.width, index.height), (index.width // 4, index.height // 4))
+        )
+        mean = whole.reshape(quarter.shape[0], 4, quarter.shape[1], 4, 3).mean(axis=(1, 3))
+        luma = np.array([0.299, 0.587, 0.114])  # chroma has half the samples, and is not averaged over the same ones
+        assert np.abs((quarter - mean) @ luma).mean() < 1
 
 
 def test_arrays_are_writable_contiguous_and_of_their_own(clip: Clip) -> None:
@@ -177,18 +190,88 @@ def test_a_frame_whose_data_is_gone_is_named_and_the_others_come(clip: Clip, tmp
         assert digest(pixels) == plain.pixels[frame]
 
 
-def test_a_false_keyframe_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_clip(
-        tmp_path / "false.mkv",
-        codec="libx265",
-        frames=24,
-        options={"preset": "ultrafast", "x265-params": "log-level=none:keyint=24:bframes=0:pools=1:frame-threads=1"},
-    )
+@pytest.mark.parametrize("codec", ["libx265", "mpeg4"])
+def test_a_false_keyframe_is_found_out(tmp_path: Path, codec: str) -> None:
+    options = {
+        "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:keyint=24:bframes=0:pools=1:frame-threads=1"},
+        "mpeg4": {"g": "24", "bf": "0"},
+    }[codec]
+    path = make_clip(tmp_path / "false.mkv", codec=codec, frames=24, options=options)
     index = VideoIndex.open(path)
     plain = plain_decode(path, index)
     index.packets.is_key[12] = True  # what some muxers write
     got = dict(decode_frames(index, [14, 20], threads=1))
     assert {frame: digest(pixels) for frame, pixels in got.items()} == {f: plain.pixels[f] for f in (14, 20)}
+
+
+def test_parameter_sets_that_came_once_reach_a_decoder_that_starts_later(tmp_path: Path) -> None:
+    """Two streams in one, the second with its parameter sets in its first packet only, as some cameras send them."""
+    options = {"x264-params": "keyint=4:bframes=0:scenecut=0"}
+    first, second = (
+        make_clip(tmp_path / f"{width}.h264", frames=16, size=(width, 64), options=options) for width in (96, 112)
+    )
+    content = second.read_bytes()
+    units = [b"\0\0\0\1" + unit for unit in re.split(rb"\x00{2,3}\x01", content)[1:]]
+    later = [unit for unit in units[3:] if unit[4] & 31 not in (6, 7, 8)]
+    path = tmp_path / "both.h264"
+    path.write_bytes(first.read_bytes() + b"".join(units[:3] + later))
+    index = VideoIndex.open(path)
+    plain = plain_decode(path, index)
+    assert [shape for shape, _ in plain.pixels] == [(64, 96, 3)] * 16 + [(64, 112, 3)] * 16
+    assert len(index) == 32
+    for frame in (2, 17, 25, 31):
+        assert len(DecodePlan.of(index, [frame]).packets) <= 5
+        ((_, pixels),) = decode_frames(index, [frame], threads=1)
+        assert digest(pixels) == plain.pixels[frame]
+
+
+def test_a_seek_that_leads_astray_is_noticed(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = VideoIndex.open(clip("matroska"))
+    plain = _plain(clip("matroska"), index)
+    keys = np.flatnonzero(index.packets.is_key)
+    too_far = int(index.packets.pts[keys[-1]])
+    monkeypatch.setattr(reader, "_WORTH_A_SEEK", 0)
+    monkeypatch.setattr(reader._Demuxer, "_moves", lambda self, key: iter([(too_far, False)]))
+    for frame in (3, 13, 21):
+        ((_, pixels),) = decode_frames(index, [frame], threads=1)
+        assert digest(pixels) == plain[frame]
+
+
+@pytest.mark.parametrize("name", ["matroska", "transport", "flv", "vp9", "av1"])
+def test_packets_are_found_again_by_seeking(clip: Clip, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = VideoIndex.open(clip(name))
+    assert not index.is_directly_readable
+    monkeypatch.setattr(reader, "_WORTH_A_SEEK", 0)
+    with PacketReader(index) as packets:
+        everything = {row: bytes(packet) for row, packet in packets.read(range(len(index.packets)))}
+        for row in random.Random(2).sample(range(len(index.packets)), 10):
+            ((found, packet),) = packets.read([row])
+            assert (found, bytes(packet)) == (row, everything[row])
+    assert [len(everything[row]) for row in sorted(everything)] == index.packets.size.tolist()
+
+
+def test_the_same_bytes_presented_twice_are_told_apart(clip: Clip) -> None:
+    index = VideoIndex.open(clip("plain"))
+    twice = {field.name: np.tile(getattr(index.packets, field.name), 2) for field in dataclasses.fields(PacketTable)}
+    twice["dts"][24:] += 12288
+    table = PacketTable(**twice)
+    found = types.SimpleNamespace(size=int(table.size[5]), pos=int(table.position[5]), dts=int(table.dts[29]))
+    assert table.match(found, 0) == 29
+    found.dts = int(table.dts[5])
+    assert table.match(found, 29) == 5
+    found.size += 1
+    assert table.match(found, 5) is None
+
+
+def test_packets_that_are_gone_are_named(clip: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mp4"
+    shutil.copy(clip("plain"), path)
+    index = VideoIndex.open(path)
+    row = int(np.argmax(index.packets.position))
+    with path.open("r+b") as file:
+        file.truncate(int(index.packets.position[row]) + 3)
+    with PacketReader(index) as packets, pytest.raises(CorruptMediaError, match=rf"cut\.mp4: packet {row} \(byte"):
+        list(packets.read([row]))
 
 
 def test_the_decoder_class_gives_batches(clip: Clip) -> None:

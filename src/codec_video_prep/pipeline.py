@@ -188,18 +188,22 @@ class _Packer:
                 self._close(group)
         if not self._packed.groups:
             raise TooFewFramesError(
-                f"{self._run.config.video}: {len(self._ids)} frames were sampled, and a group takes at least "
+                f"{self._name}: {len(self._ids)} frames were sampled, and a group takes at least "
                 f"{self._grouper.shortest}; sample more frames or lower min_group_frames"
             )
         if self._ids:
             _log.warning(
                 "%s: the last %d sampled frames are too few for a group of at least %d; no canvas shows them",
-                self._run.config.video,
+                self._name,
                 len(self._ids),
                 self._grouper.shortest,
             )
             self._packed.dropped_frames = self._ids
         return self._packed
+
+    @property
+    def _name(self) -> str:
+        return self._run.video.index.source.name
 
     def _close(self, group: Group) -> None:
         run, images = self._run, self._run.config.images_per_group
@@ -207,7 +211,7 @@ class _Packer:
         with run.clock("process_groups_make_canvases"):
             canvases, origins = pack_group(group, self._window, self._ids, images, run.geometry)
         if not is_whole(origins):
-            raise AssertionError(f"{run.config.video}: a canvas of group {group.index} is padding in part")
+            raise AssertionError(f"{self._name}: a canvas of group {group.index} is padding in part")
         first_canvas = len(self._writer.names)
         self._packed.groups.append(group)
         self._packed.descriptions.append(describe_group(group, self._ids, first_canvas, run.config, run.geometry))

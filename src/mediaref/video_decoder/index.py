@@ -34,6 +34,8 @@ _MAX_REORDER = 16
 _SECOND = 1_000_000_000
 #: Packets of a stream without a clean start that are decoded to learn which of them FFmpeg presents.
 _RAGGED_START_PACKETS = 300
+#: Pictures that may follow a key picture and be shown before it.
+_LEADING_PACKETS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +238,7 @@ def _presentation(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Rows of the packets that begin a presented frame in the order shown, and when (None: the stream has no times)."""
     rows = np.flatnonzero(table.has_picture & ~table.is_second_field & ~table.is_discarded)
-    if is_parsed and len(rows) and not table.is_idr[rows[0]]:
+    if len(rows) and _starts_raggedly(table, rows, is_parsed):
         rows = _without_ragged_start(source, table, rows)
     if _has_presentation_times(table, rows):
         order = rows[np.lexsort((table.poc[rows], table.sequence[rows], table.pts[rows]))]
@@ -261,10 +263,19 @@ def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool
     return not reordered or bool((np.diff(pts) < 0).any())
 
 
+def _starts_raggedly(table: PacketTable, rows: NDArray[np.int64], is_parsed: bool) -> bool:
+    """Whether the first pictures may depend on some before them, so that FFmpeg may not present them."""
+    if not table.is_idr[rows[0]]:
+        return True
+    # Pictures shown before the key picture that they follow: those of a group cut out of the middle of a stream.
+    return not is_parsed and bool((table.pts[rows[1:]] < table.pts[rows[0]]).any())
+
+
 def _without_ragged_start(source: Source, table: PacketTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Leave out what FFmpeg does not present of a stream that begins in the middle: ask the decoder itself."""
     resets = np.flatnonzero(table.is_idr)
-    stop = min(int(resets[0]) if len(resets) else len(table), _RAGGED_START_PACKETS)
+    stop = int(resets[0]) + _LEADING_PACKETS if len(resets) else len(table)
+    stop = min(stop, _RAGGED_START_PACKETS)
     delivered = set(_delivered_rows(source, stop))
     return np.array([row for row in rows if row >= stop or int(row) in delivered], np.int64)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mediaref.errors import CorruptMediaError, LimitExceededError
 from mediaref.video_decoder.container import import_av
 from mediaref.video_decoder.h264_headers import decoder_headers
+from mediaref.video_decoder.vp9_headers import shows_picture
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -104,6 +105,7 @@ class Scan:
         self.head: list[VideoPacket] = []
         #: Row and content of a few packets spread over the stream.
         self.samples: dict[int, bytes] = {}
+        self._codec = codec
         self._extradata = extradata
         self._parts: list[dict[str, NDArray[np.generic]]] = []
         self._count = 0
@@ -118,7 +120,7 @@ class Scan:
         self.has_side_data |= chunk.has_side_data
         if self.parser is not None and chunk.new_extradata is not None:
             self.parser.set_extradata(chunk.new_extradata)
-        self._parts.append(_container_columns(packets) | _header_columns(packets, self.parser))
+        self._parts.append(_container_columns(packets) | _header_columns(packets, self._codec, self.parser))
         self._keep_headers(packets)
         if not self.head:
             self.head = packets[:_HEAD_PACKETS]
@@ -217,14 +219,16 @@ def _container_columns(chunk: list[VideoPacket]) -> dict[str, NDArray[np.generic
     }
 
 
-def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> dict[str, NDArray[np.generic]]:
+def _header_columns(
+    chunk: list[VideoPacket], codec: str, parser: StreamParser | None
+) -> dict[str, NDArray[np.generic]]:
     count = len(chunk)
     if parser is not None:
         headers = parser.scan([bytes(packet) for packet in chunk])
         return {name: getattr(headers, name) for name in _HEADER_COLUMNS}
     key = np.array([packet.is_keyframe for packet in chunk], np.bool_)
     return {
-        "has_picture": np.ones(count, np.bool_),
+        "has_picture": _shows_picture(chunk, codec),
         "is_second_field": np.zeros(count, np.bool_),
         "is_referenced": np.array([not packet.is_disposable for packet in chunk], np.bool_),
         "is_idr": key,
@@ -234,6 +238,12 @@ def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> di
         "poc": np.zeros(count, np.int32),
         "sequence": np.zeros(count, np.int32),
     }
+
+
+def _shows_picture(chunk: list[VideoPacket], codec: str) -> NDArray[np.bool_]:
+    if codec == "vp9":
+        return np.array([shows_picture(bytes(packet)) for packet in chunk], np.bool_)
+    return np.ones(len(chunk), np.bool_)
 
 
 _HEADER_COLUMNS = (
