@@ -140,9 +140,9 @@ impl CellGrid {
     /// Adds `share` to every cell of a rectangle, all of which must lie within the picture.
     #[inline]
     pub fn add(&mut self, row: usize, col: usize, height: usize, width: usize, share: f32) {
-        let (bottom, right) = (row + height, col + width);
-        for line in self.bits[row * self.cols..bottom * self.cols].chunks_exact_mut(self.cols) {
-            line[col..right].iter_mut().for_each(|cell| *cell += share);
+        for line in row..row + height {
+            let start = line * self.cols + col;
+            self.bits[start..start + width].iter_mut().for_each(|cell| *cell += share);
         }
     }
 }

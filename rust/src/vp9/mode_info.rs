@@ -109,14 +109,16 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             return read(self, 0);
         }
         let (width, height) = (1 << place.size.width4_log2(), 1 << place.size.height4_log2());
-        for idy in (0..2).step_by(height) {
-            for idx in (0..2).step_by(width) {
-                let start = self.d.tell();
-                read(self, idy * 2 + idx)?;
-                let bits = (self.d.tell() - start) as u32;
-                self.spread_bits += bits;
-                self.map.cells.spread(2 * place.row + idy, 2 * place.col + idx, height, width, bits);
+        for block in 0..4 {
+            let (idy, idx) = (block >> 1, block & 1);
+            if idy & (height - 1) != 0 || idx & (width - 1) != 0 {
+                continue;
             }
+            let start = self.d.tell();
+            read(self, block)?;
+            let bits = (self.d.tell() - start) as u32;
+            self.spread_bits += bits;
+            self.map.cells.spread(2 * place.row + idy, 2 * place.col + idx, height, width, bits);
         }
         Ok(())
     }

@@ -128,39 +128,47 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         let tx_size = usize::from(block.tx_size & 3);
         let plane_type = block.plane.min(1);
         let is_inter = usize::from(mode.refs.is_inter());
-        let bands = &self.frame.probs.coef[tx_size][plane_type][is_inter];
-        let counts = &mut self.state.counts.coef[tx_size][plane_type][is_inter];
+        let probs = self.frame.probs.coef[tx_size][plane_type][is_inter].as_flattened();
+        let counts = self.state.counts.coef[tx_size][plane_type][is_inter].as_flattened_mut();
         let cat6 = &CAT6_PROBS[usize::from(12 - self.frame.header.color.bit_depth)..];
         let token_cache = &mut self.token_cache;
         let entries = scan(block.tx_size, order);
         // A copy that the compiler can keep in registers.
         let mut d = self.d.clone();
-        let mut ctx = ctx;
         let mut check_eob = true;
         let mut coded = false;
         for (i, entry) in entries.iter().enumerate() {
-            if i > 0 {
+            let ctx = if i == 0 {
+                ctx
+            } else {
                 let [a, b] = entry.neighbors.map(|position| token_cache[usize::from(position) & 1023]);
-                ctx = usize::from(1 + a + b) >> 1;
-            }
-            let probs = &bands[usize::from(entry.band)][ctx];
+                usize::from(1 + a + b) >> 1
+            };
+            // By band and context.
+            let at = usize::from(entry.band) * 6 + ctx;
+            let probs = &probs[at];
+            let mut count = |value: usize| {
+                if ADAPT {
+                    counts[at][value] += 1;
+                }
+            };
             if check_eob {
-                count::<ADAPT>(counts, entry.band, ctx, 4);
+                count(4);
                 if !d.read(probs[0]) {
-                    count::<ADAPT>(counts, entry.band, ctx, 3);
+                    count(3);
                     break;
                 }
                 coded = true;
             }
             let energy = if !d.read(probs[1]) {
-                count::<ADAPT>(counts, entry.band, ctx, 0);
+                count(0);
                 0
             } else if !d.read(probs[2]) {
-                count::<ADAPT>(counts, entry.band, ctx, 1);
+                count(1);
                 d.read(128);
                 1
             } else {
-                count::<ADAPT>(counts, entry.band, ctx, 2);
+                count(2);
                 large_token(&mut d, &PARETO[usize::from(probs[2]).saturating_sub(1)], cat6)
             };
             token_cache[usize::from(entry.position) & 1023] = energy;
@@ -168,13 +176,6 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         }
         self.d = d;
         coded
-    }
-}
-
-#[inline(always)]
-fn count<const ADAPT: bool>(counts: &mut [[[u32; 5]; 6]; 6], band: u16, ctx: usize, value: usize) {
-    if ADAPT {
-        counts[usize::from(band)][ctx][value] += 1;
     }
 }
 
