@@ -28,7 +28,6 @@ from mediaref.errors import (
 from mediaref.video_decoder import VideoIndex, packets
 from mediaref.video_decoder.cache import BoundedCache
 from mediaref.video_decoder.index import _nanoseconds
-from mediaref.video_decoder.vp9_headers import shows_picture
 
 Clip = Callable[[str], Path]
 
@@ -118,12 +117,6 @@ def test_reorder_depth_is_how_many_frames_wait_for_a_later_one(clip: Clip, name:
     assert index.reorder_depth == max(waiting)
     with av.open(str(clip(name))) as container:
         assert index.reorder_depth <= container.streams.video[0].codec_context.reorder_depth
-
-
-def test_hidden_vp9_packets_are_no_frames() -> None:
-    shown, hidden, repeated, superframe = b"\x82\x49", b"\x80\x49", b"\x88\x00", b"\x80\x49\xc0"
-    assert [shows_picture(packet) for packet in (shown, hidden, repeated, superframe)] == [True, False, True, True]
-    assert [shows_picture(packet) for packet in (b"\xb1\x00", b"\xb0\x00", b"\xb4\x00")] == [True, False, True]
 
 
 def test_bytes_and_rate_add_up(clip: Clip) -> None:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from mediaref.errors import CorruptMediaError, LimitExceededError
 from mediaref.video_decoder.container import import_av
-from mediaref.video_decoder.h264_headers import decoder_headers
-from mediaref.video_decoder.vp9_headers import shows_picture
+from mediaref.video_decoder.parameter_sets import decoder_headers
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -33,7 +32,7 @@ MAX_PACKETS = 1 << 25
 NO_TIME = np.iinfo(np.int64).min
 
 #: Codecs whose headers and bits the native module reads.
-PARSED_CODECS = frozenset({"h264"})
+PARSED_CODECS = frozenset({"h264", "hevc", "vp9"})
 
 _DECODER_SIDE_DATA = frozenset({"new_extradata", "palette", "param_change"})
 
@@ -120,7 +119,7 @@ class Scan:
         self.has_side_data |= chunk.has_side_data
         if self.parser is not None and chunk.new_extradata is not None:
             self.parser.set_extradata(chunk.new_extradata)
-        self._parts.append(_container_columns(packets) | _header_columns(packets, self._codec, self.parser))
+        self._parts.append(_container_columns(packets) | _header_columns(packets, self.parser))
         self._keep_headers(packets)
         if not self.head:
             self.head = packets[:_HEAD_PACKETS]
@@ -144,7 +143,7 @@ class Scan:
         if self._last is not None and self._parts[-2]["parameter_sets"][-1] != in_force[0]:
             kept.append((self._count - 1, self._last))
         for row, packet in kept:
-            self.headers[row] = decoder_headers(bytes(packet), self._extradata)
+            self.headers[row] = decoder_headers(self._codec, bytes(packet), self._extradata)
 
 
 def scan_packets(container: InputContainer, stream: VideoStream, codec: str, name: str) -> Scan:
@@ -219,16 +218,14 @@ def _container_columns(chunk: list[VideoPacket]) -> dict[str, NDArray[np.generic
     }
 
 
-def _header_columns(
-    chunk: list[VideoPacket], codec: str, parser: StreamParser | None
-) -> dict[str, NDArray[np.generic]]:
+def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> dict[str, NDArray[np.generic]]:
     count = len(chunk)
     if parser is not None:
         headers = parser.scan([bytes(packet) for packet in chunk])
         return {name: getattr(headers, name) for name in _HEADER_COLUMNS}
     key = np.array([packet.is_keyframe for packet in chunk], np.bool_)
     return {
-        "has_picture": _shows_picture(chunk, codec),
+        "has_picture": np.ones(count, np.bool_),
         "is_second_field": np.zeros(count, np.bool_),
         "is_referenced": np.array([not packet.is_disposable for packet in chunk], np.bool_),
         "is_idr": key,
@@ -238,12 +235,6 @@ def _header_columns(
         "poc": np.zeros(count, np.int32),
         "sequence": np.zeros(count, np.int32),
     }
-
-
-def _shows_picture(chunk: list[VideoPacket], codec: str) -> NDArray[np.bool_]:
-    if codec == "vp9":
-        return np.array([shows_picture(bytes(packet)) for packet in chunk], np.bool_)
-    return np.ones(len(chunk), np.bool_)
 
 
 _HEADER_COLUMNS = (

@@ -1,4 +1,4 @@
-"""Every H.264 file of the corpus, against itself (every bit accounted for) and against FFmpeg's own decoder."""
+"""Every H.264, HEVC and VP9 file of the corpus, against itself (every bit accounted for) and against FFmpeg's own decoder."""
 
 from __future__ import annotations
 
@@ -16,10 +16,19 @@ from mediaref.video_decoder import VideoIndex, decode_frames
 
 pytestmark = [pytest.mark.corpus, pytest.mark.timeout(600)]
 
-FILES = [file for file in corpus_files("h264", "real", codec="h264") if file.decodes]
+H264_FILES = [file for file in corpus_files("h264", "real", codec="h264") if file.decodes]
+HEVC_FILES = [file for file in corpus_files("hevc", "real", codec="hevc") if file.decodes]
+VP9_FILES = [file for file in corpus_files("vp9", "real", codec="vp9") if file.decodes]
+#: FFmpeg refuses to open this one: adaptive colour transform.
+NOT_OPENED = {"hevc/oxideav__r416-act.hevc"}
+FILES = [file for file in H264_FILES + HEVC_FILES + VP9_FILES if file.name not in NOT_OPENED]
 
 #: Frames that have no map, and why. Everything else must have one.
-WITHOUT_MAP: dict[str, str] = {}
+WITHOUT_MAP = {
+    "h264/openh264__Error_I_P.264": "five pictures have lost slices",
+    "hevc/fate__loewe.ts": "the last packet is cut short",
+    "hevc/gpacts__counter.hvc": "the last packet is cut short",
+}
 
 #: Files whose damage a decoder conceals from pictures before the start point: what it shows depends on where it began.
 CONCEALED = {"h264/fate__empty_edit_5s.mp4"}
@@ -43,14 +52,21 @@ def test_every_bit_of_every_frame_is_accounted_for(file: CorpusFile) -> None:
             assert file.name in WITHOUT_MAP, cost
             continue
         assert int(cost.bits.sum(dtype=np.int64)) + cost.overhead_bits == cost.packet_bits
-        assert cost.packet_bits == 8 * int(index.packet_bytes[cost.frame_index])
+        if cost.random_access == "packet":
+            assert cost.packet_bits == 8 * int(index.packet_bytes[cost.frame_index])
         np.testing.assert_array_equal(sum(cost.syntax.values()), cost.bits)
         assert cost.cells.shape == (-(-cost.height // 4), -(-cost.width // 4))
         assert cost.cells.sum(dtype=np.float64) <= cost.bits.sum(dtype=np.float64) * (1 + 1e-4) + 1e-3
         assert set(np.unique(cost.kind)) <= {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("file", FILES, ids=name)
+@pytest.mark.parametrize("file", [file for file in FILES if file not in H264_FILES], ids=name)
+def test_frames_are_those_that_ffmpeg_presents(file: CorpusFile) -> None:
+    index = VideoIndex.open(file.path)
+    assert len(index) == len(plain_decode(file.path, index, pixels=False).corrupt)
+
+
+@pytest.mark.parametrize("file", H264_FILES, ids=name)
 def test_frames_are_those_that_ffmpeg_presents_with_its_quantisers(file: CorpusFile) -> None:
     index = VideoIndex.open(file.path)
     depth = _luma_depth(file)
@@ -75,9 +91,9 @@ def test_frames_are_those_that_ffmpeg_presents_with_its_quantisers(file: CorpusF
 
 @pytest.mark.skipif(not FILES, reason="no corpus")
 def test_the_quantisers_of_most_files_were_compared() -> None:
-    if len(_COMPARED) < len(FILES):
+    if len(_COMPARED) < len(H264_FILES):
         pytest.skip("only part of the corpus was run")
-    assert sum(compared > 0 for compared in _COMPARED) > len(FILES) // 2
+    assert sum(compared > 0 for compared in _COMPARED) > len(H264_FILES) // 2
 
 
 @pytest.mark.parametrize("file", FILES, ids=name)
