@@ -1,4 +1,4 @@
-"""Every H.264, HEVC and VP9 file of the corpus, against itself (every bit accounted for) and against FFmpeg's own decoder."""
+"""Every H.264, HEVC and VP9 file of the corpus, against itself (every bit accounted for) and against FFmpeg."""
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ def read_bit_costs(
     """The bit costs of some frames of a video: one `BitCost` for each entry of `frames`, in that order.
 
     `frames` are display indices; None means all, in display order. `hidden=True` adds the frames of VP9 and AV1 that
-    are never shown, each before the one shown next, whose `frame_index` it has. `threads` is how many pictures are parsed at once; None: as many as this process has CPUs.
+    are never shown, each before the one shown next, whose `frame_index` it has. `threads` is how many pictures are
+    parsed at once; None: as many as this process has CPUs.
     Raises what `VideoIndex.open` raises, `FrameIndexError`, `UnsupportedBitstreamError` (the codec or a coding tool,
     named), `CorruptMediaError` and `LimitExceededError` with the frame and the byte where parsing stopped.
     """
