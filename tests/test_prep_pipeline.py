@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,24 @@ def test_progress_tells_each_stage_to_its_end(clip: Clip, tmp_path: Path) -> Non
     config = PreinferConfig(str(clip("plain")), str(tmp_path / "out"), num_sampled_frames=10)
     run_preinfer_config(config, progress=lambda *stage: seen.append(stage))
     assert seen == [(stage, done, 10) for stage in ("bits", "pixels") for done in range(1, 11)]
+
+
+def test_a_rate_beyond_reason_is_refused(clip: Clip, prepare: Callable[..., PreinferResult]) -> None:
+    with pytest.raises(ValueError, match="sample_fps=1e"):
+        prepare(clip("plain"), frame_sampling_mode="fps", sample_fps=1e12)
+
+
+def test_no_thread_outlives_a_run_that_fails(clip: Clip, prepare: Callable[..., PreinferResult]) -> None:
+    before = threading.active_count()
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("pixels", 30):
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError) as caught:  # kept, with all that its traceback holds
+        prepare(clip("long"), num_sampled_frames=200, parallel_segments=3, progress=stop)
+    assert threading.active_count() == before
+    assert caught.value.args == ("enough",)
 
 
 @pytest.mark.corpus
