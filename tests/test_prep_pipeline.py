@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import fsspec
 import numpy as np
 import pytest
 from corpus import CorpusFile, corpus_files
@@ -256,6 +258,24 @@ def test_the_five_promised_names() -> None:
         "run_preinfer_config",
     }
     assert all(hasattr(codec_video_prep, name) for name in codec_video_prep.__all__)
+
+
+@pytest.mark.parametrize("kind", ["file", "data", "memory"])
+def test_any_uri_is_a_video(kind: str, clip: Clip, tmp_path: Path) -> None:
+    path = clip("plain")
+    uri = {
+        "file": path.as_uri(),
+        "data": "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode(),
+        "memory": "memory://prep/plain.mp4",
+    }[kind]
+    with fsspec.open("memory://prep/plain.mp4", "wb") as file:
+        file.write(path.read_bytes())
+    out = tmp_path / "out"
+    first = run_preinfer(uri, str(out), num_sampled_frames=12, parallel_segments=3)
+    assert run_preinfer(uri, str(out), num_sampled_frames=12).summary == first.summary  # found done
+    plain = run_preinfer(str(path), str(tmp_path / "plain"), num_sampled_frames=12)
+    assert (positions(first) == positions(plain)).all()
+    assert Path(first.meta_path).stat().st_size < 20_000  # a data URI is not copied into it
 
 
 def test_progress_tells_each_stage_to_its_end(clip: Clip, tmp_path: Path) -> None:
