@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import digest, plain_decode
 
+from mediaref.bitcost import read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import DecodePlan, PyAVVideoDecoder, VideoIndex, decode_frames, reader
 from mediaref.video_decoder.packets import PacketTable
@@ -268,10 +269,21 @@ def test_packets_that_are_gone_are_named(clip: Clip, tmp_path: Path) -> None:
     shutil.copy(clip("plain"), path)
     index = VideoIndex.open(path)
     row = int(np.argmax(index.packets.position))
-    with path.open("r+b") as file:
-        file.truncate(int(index.packets.position[row]) + 3)
-    with PacketReader(index) as packets, pytest.raises(CorruptMediaError, match=rf"cut\.mp4: packet {row} \(byte"):
-        list(packets.read([row]))
+    with PacketReader(index) as packets:
+        os.truncate(path, int(index.packets.position[row]) + 3)
+        with pytest.raises(CorruptMediaError, match=rf"cut\.mp4: packet {row} \(byte"):
+            list(packets.read([row]))
+
+
+def test_an_index_is_not_used_on_another_file(clip: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    shutil.copy(clip("plain"), path)
+    index = VideoIndex.open(path)
+    shutil.copy(clip("cavlc"), path)
+    for read in (lambda: list(decode_frames(index, [3])), lambda: read_bit_costs(index, [3])):
+        with pytest.raises(CorruptMediaError, match=r"clip\.mp4: has changed since it was indexed"):
+            read()
+    assert len(list(decode_frames(path, [3]))) == 1
 
 
 def test_the_decoder_class_gives_batches(clip: Clip) -> None:
