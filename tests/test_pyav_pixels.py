@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import digest, plain_decode
 
-from mediaref.bitcost import read_bit_costs
+from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import DecodePlan, PyAVVideoDecoder, VideoIndex, decode_frames, reader
 from mediaref.video_decoder.packets import PacketTable
@@ -120,8 +120,19 @@ def test_nothing_is_decoded_that_was_not_asked_for(clip: Clip, monkeypatch: pyte
     read.clear()
     iterator = decode_frames(index, range(240), threads=1)
     next(iterator)
-    iterator.close()  # type: ignore[attr-defined]
+    iterator.close()
     assert len(read) < 60
+
+
+def test_a_wrong_request_is_refused_at_once(clip: Clip, tmp_path: Path) -> None:
+    with pytest.raises(IndexError, match="no frame 24"):
+        decode_frames(clip("plain"), [0, 24])
+    with pytest.raises(IndexError, match="no frame -1"):
+        iter_bit_costs(clip("plain"), [-1])
+    with pytest.raises(ValueError, match="threads"):
+        decode_frames(clip("plain"), [0], threads=0)
+    with pytest.raises(FileNotFoundError):
+        decode_frames(tmp_path / "none.mp4", [0])
 
 
 def test_no_thread_outlives_a_call(clip: Clip) -> None:
@@ -129,7 +140,7 @@ def test_no_thread_outlives_a_call(clip: Clip) -> None:
     list(decode_frames(clip("long"), range(0, 240, 10), threads=2))
     abandoned = decode_frames(clip("long"), range(0, 240, 10), threads=2)
     next(abandoned)
-    abandoned.close()  # type: ignore[attr-defined]
+    abandoned.close()
     assert threading.active_count() == before
 
 

@@ -131,10 +131,7 @@ def iter_bit_costs(
     storage_options: StorageOptions | None = None,
 ) -> Iterator[BitCost]:
     """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for."""
-    for cost in bit_costs_or_errors(video, frames, threads=threads, storage_options=storage_options):
-        if isinstance(cost, MediaRefError):
-            raise cost
-        yield cost
+    return _raising(bit_costs_or_errors(video, frames, threads=threads, storage_options=storage_options))
 
 
 def bit_costs_or_errors(
@@ -159,6 +156,13 @@ def _parsed_index(
             f"{index.source.name}: bit costs of {index.codec} are not read; only those of {', '.join(PARSED_CODECS)}"
         )
     return index
+
+
+def _raising(costs: Iterator[BitCost | MediaRefError]) -> Iterator[BitCost]:
+    for cost in costs:
+        if isinstance(cost, MediaRefError):
+            raise cost
+        yield cost
 
 
 def _iterate(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[BitCost | MediaRefError]:
