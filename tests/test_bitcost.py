@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -175,3 +176,15 @@ def test_the_identity_can_fail(clip: Clip) -> None:
         (result,) = index.parser.bit_costs([(int(index.packets.parameter_sets[row]), [bytes(content)])], 1)
         noticed += not hasattr(result, "bits") or not np.array_equal(result.bits, cost.bits)
     assert noticed == 8
+
+
+def test_many_threads_read_one_video(clip: Clip) -> None:
+    index = VideoIndex.open(clip("pyramid"))
+    expected = read_bit_costs(index, threads=1)
+
+    def work(frame: int) -> BitCost:
+        return read_bit_costs(index, [frame], threads=1 + frame % 2)[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        for ours, theirs in zip(pool.map(work, range(len(index))), expected, strict=True):
+            assert_same(ours, theirs)

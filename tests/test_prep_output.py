@@ -43,6 +43,14 @@ def test_a_finished_run_is_found_and_not_done_again(video: Path, tmp_path: Path)
     assert run(video, out, overwrite=True) > first
 
 
+def test_a_finished_run_is_found_when_its_video_has_moved(video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = run(video, out)
+    moved = Path(shutil.copy2(video, tmp_path / "moved.mp4"))
+    video.unlink()
+    assert run(moved, out) == first
+
+
 def test_another_run_is_not_replaced_without_being_told(video: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = run(video, out)

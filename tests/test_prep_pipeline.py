@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
+import fsspec
 import numpy as np
 import pytest
 from corpus import CorpusFile, corpus_files
@@ -257,11 +260,47 @@ def test_the_five_promised_names() -> None:
     assert all(hasattr(codec_video_prep, name) for name in codec_video_prep.__all__)
 
 
+@pytest.mark.parametrize("kind", ["file", "data", "memory"])
+def test_any_uri_is_a_video(kind: str, clip: Clip, tmp_path: Path) -> None:
+    path = clip("plain")
+    uri = {
+        "file": path.as_uri(),
+        "data": "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode(),
+        "memory": "memory://prep/plain.mp4",
+    }[kind]
+    with fsspec.open("memory://prep/plain.mp4", "wb") as file:
+        file.write(path.read_bytes())
+    out = tmp_path / "out"
+    first = run_preinfer(uri, str(out), num_sampled_frames=12, parallel_segments=3)
+    assert run_preinfer(uri, str(out), num_sampled_frames=12).summary == first.summary  # found done
+    plain = run_preinfer(str(path), str(tmp_path / "plain"), num_sampled_frames=12)
+    assert (positions(first) == positions(plain)).all()
+    assert Path(first.meta_path).stat().st_size < 20_000  # a data URI is not copied into it
+
+
 def test_progress_tells_each_stage_to_its_end(clip: Clip, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     config = PreinferConfig(str(clip("plain")), str(tmp_path / "out"), num_sampled_frames=10)
     run_preinfer_config(config, progress=lambda *stage: seen.append(stage))
     assert seen == [(stage, done, 10) for stage in ("bits", "pixels") for done in range(1, 11)]
+
+
+def test_a_rate_beyond_reason_is_refused(clip: Clip, prepare: Callable[..., PreinferResult]) -> None:
+    with pytest.raises(ValueError, match="sample_fps=1e"):
+        prepare(clip("plain"), frame_sampling_mode="fps", sample_fps=1e12)
+
+
+def test_no_thread_outlives_a_run_that_fails(clip: Clip, prepare: Callable[..., PreinferResult]) -> None:
+    before = threading.active_count()
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("pixels", 30):
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError) as caught:  # kept, with all that its traceback holds
+        prepare(clip("long"), num_sampled_frames=200, parallel_segments=3, progress=stop)
+    assert threading.active_count() == before
+    assert caught.value.args == ("enough",)
 
 
 @pytest.mark.corpus

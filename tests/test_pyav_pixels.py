@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import digest, plain_decode
 
+from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import DecodePlan, PyAVVideoDecoder, VideoIndex, decode_frames, reader
 from mediaref.video_decoder.packets import PacketTable
@@ -119,8 +120,19 @@ def test_nothing_is_decoded_that_was_not_asked_for(clip: Clip, monkeypatch: pyte
     read.clear()
     iterator = decode_frames(index, range(240), threads=1)
     next(iterator)
-    iterator.close()  # type: ignore[attr-defined]
+    iterator.close()
     assert len(read) < 60
+
+
+def test_a_wrong_request_is_refused_at_once(clip: Clip, tmp_path: Path) -> None:
+    with pytest.raises(IndexError, match="no frame 24"):
+        decode_frames(clip("plain"), [0, 24])
+    with pytest.raises(IndexError, match="no frame -1"):
+        iter_bit_costs(clip("plain"), [-1])
+    with pytest.raises(ValueError, match="threads"):
+        decode_frames(clip("plain"), [0], threads=0)
+    with pytest.raises(FileNotFoundError):
+        decode_frames(tmp_path / "none.mp4", [0])
 
 
 def test_no_thread_outlives_a_call(clip: Clip) -> None:
@@ -128,7 +140,7 @@ def test_no_thread_outlives_a_call(clip: Clip) -> None:
     list(decode_frames(clip("long"), range(0, 240, 10), threads=2))
     abandoned = decode_frames(clip("long"), range(0, 240, 10), threads=2)
     next(abandoned)
-    abandoned.close()  # type: ignore[attr-defined]
+    abandoned.close()
     assert threading.active_count() == before
 
 
@@ -268,10 +280,21 @@ def test_packets_that_are_gone_are_named(clip: Clip, tmp_path: Path) -> None:
     shutil.copy(clip("plain"), path)
     index = VideoIndex.open(path)
     row = int(np.argmax(index.packets.position))
-    with path.open("r+b") as file:
-        file.truncate(int(index.packets.position[row]) + 3)
-    with PacketReader(index) as packets, pytest.raises(CorruptMediaError, match=rf"cut\.mp4: packet {row} \(byte"):
-        list(packets.read([row]))
+    with PacketReader(index) as packets:
+        os.truncate(path, int(index.packets.position[row]) + 3)
+        with pytest.raises(CorruptMediaError, match=rf"cut\.mp4: packet {row} \(byte"):
+            list(packets.read([row]))
+
+
+def test_an_index_is_not_used_on_another_file(clip: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    shutil.copy(clip("plain"), path)
+    index = VideoIndex.open(path)
+    shutil.copy(clip("cavlc"), path)
+    for read in (lambda: list(decode_frames(index, [3])), lambda: read_bit_costs(index, [3])):
+        with pytest.raises(CorruptMediaError, match=r"clip\.mp4: has changed since it was indexed"):
+            read()
+    assert len(list(decode_frames(path, [3]))) == 1
 
 
 def test_the_decoder_class_gives_batches(clip: Clip) -> None:

@@ -51,7 +51,7 @@ def _is_green(frame: NDArray[np.uint8], means: Channels) -> bool:
         return False
     least = GREEN_SHARE * frame.shape[0] * frame.shape[1]
     bright = (frame >= GREEN_HIGH).view(np.uint8)
-    if _by_channel(bright, np.add, np.dtype(np.uint32))[1] < least:
+    if _by_channel(bright, np.add, np.dtype(np.uint16))[1] < least:
         return False
     pure = (frame[..., 1] >= GREEN_HIGH) & (frame[..., 0] <= GREEN_LOW) & (frame[..., 2] <= GREEN_LOW)
     return bool(np.count_nonzero(pure) >= least)

@@ -21,11 +21,11 @@ from mediaref.native_costs import frame_costs
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import PARSED_CODECS
 
 if TYPE_CHECKING:
     from mediaref._native import FrameCosts, ParseError
-    from mediaref.video_decoder.orientation import Orientation
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -133,10 +133,7 @@ def iter_bit_costs(
     storage_options: StorageOptions | None = None,
 ) -> Iterator[BitCost]:
     """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for."""
-    for cost in bit_costs_or_errors(video, frames, hidden=hidden, threads=threads, storage_options=storage_options):
-        if isinstance(cost, MediaRefError):
-            raise cost
-        yield cost
+    return _raising(bit_costs_or_errors(video, frames, hidden=hidden, threads=threads, storage_options=storage_options))
 
 
 def bit_costs_or_errors(
@@ -164,12 +161,24 @@ def _parsed_index(
     return index
 
 
+def _raising(costs: Iterator[BitCost | MediaRefError]) -> Iterator[BitCost]:
+    for cost in costs:
+        if isinstance(cost, MediaRefError):
+            raise cost
+        yield cost
+
+
 def _iterate(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[BitCost | MediaRefError]:
+    placements: dict[tuple[object, ...], _Placement] = {}  # one for each size that the coded pictures have
     for frame, costs in zip(frames, frame_costs(index, frames, threads, hidden), strict=True):
-        if isinstance(costs, list):
-            yield from (_bit_cost(index, int(frame), each) for each in costs)
-        else:
+        if not isinstance(costs, list):
             yield _error(index, int(frame), costs)
+            continue
+        for each in costs:
+            size = (each.coded_width, each.coded_height, each.crop)
+            if size not in placements:
+                placements[size] = _Placement.of(index, each)
+            yield _bit_cost(index, int(frame), each, placements[size])
 
 
 def _error(index: VideoIndex, frame: int, error: ParseError) -> MediaRefError:
@@ -180,34 +189,64 @@ def _error(index: VideoIndex, frame: int, error: ParseError) -> MediaRefError:
     )
 
 
-def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts) -> BitCost:
-    turn = index.orientation
-    left, top, width, height = _displayed_rectangle(index, costs)
-
-    def turned(map: NDArray[_Number]) -> NDArray[_Number]:
-        return np.ascontiguousarray(turn.apply(map))
-
-    shown_width, shown_height = turn.apply_size(width, height)
+def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts, place: _Placement) -> BitCost:
+    assert index.parser is not None
+    turned = place.turned
     return BitCost(
         frame_index=frame,
         pts_ns=None if index.pts_ns is None else int(index.pts_ns[frame]),
         is_shown=costs.is_shown,
         codec=index.codec,
         picture_type=costs.picture_type,
-        width=shown_width,
-        height=shown_height,
+        width=place.width,
+        height=place.height,
         unit=costs.unit,
-        origin=_origin(turn, costs, (left, top, width, height)),
+        origin=place.origin,
         bits=turned(costs.bits),
-        cells=turned(_displayed_cells(costs.cells, left, top, width, height)),
+        cells=turned(_displayed_cells(costs.cells, *place.displayed)),
         overhead_bits=costs.overhead_bits,
         packet_bits=costs.packet_bits,
-        syntax={name: turned(getattr(costs, name)) for name in ("mode", "motion", "luma", "chroma")},
+        syntax={
+            "mode": turned(costs.mode),
+            "motion": turned(costs.motion),
+            "luma": turned(costs.luma),
+            "chroma": turned(costs.chroma),
+        },
         information=turned(costs.information),
         qp=turned(costs.qp) if index.codec in _WIDE_QP else turned(costs.qp.astype(np.int8)),
         kind=turned(costs.kind),
-        random_access="packet" if index.parser is not None and index.parser.has_packet_access else "gop",
+        random_access="packet" if index.parser.has_packet_access else "gop",
     )
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """How coded pictures of one size are shown."""
+
+    turn: Orientation
+    #: Left, top, width and height of what is shown of the coded picture, before turning.
+    displayed: tuple[int, int, int, int]
+    #: Where the displayed picture begins (x, y) within the turned maps.
+    origin: tuple[int, int]
+    #: Displayed size, after turning.
+    width: int
+    height: int
+    is_upright: bool
+
+    @classmethod
+    def of(cls, index: VideoIndex, costs: FrameCosts) -> _Placement:
+        turn, displayed = index.orientation, _displayed_rectangle(index, costs)
+        left, top, width, height = displayed
+        rows, cols = costs.bits.shape
+        right, bottom = cols * costs.unit - left - width, rows * costs.unit - top - height
+        if turn.transpose:
+            left, top, right, bottom = top, left, bottom, right
+        origin = (right if turn.flip_columns else left, bottom if turn.flip_rows else top)
+        return cls(turn, displayed, origin, *turn.apply_size(width, height), is_upright=turn == Orientation())
+
+    def turned(self, map: NDArray[_Number]) -> NDArray[_Number]:
+        """A map as it is shown, contiguous."""
+        return np.ascontiguousarray(map if self.is_upright else self.turn.apply(map))
 
 
 def _displayed_rectangle(index: VideoIndex, costs: FrameCosts) -> tuple[int, int, int, int]:
@@ -221,16 +260,6 @@ def _displayed_rectangle(index: VideoIndex, costs: FrameCosts) -> tuple[int, int
     if uncropped and all(shown == coded for shown, coded in blocks) and stored[0] <= width and stored[1] <= height:
         return left, top, *stored
     return left, top, width, height
-
-
-def _origin(turn: Orientation, costs: FrameCosts, displayed: tuple[int, int, int, int]) -> tuple[int, int]:
-    """Where the displayed picture begins (x, y) within the turned maps, in luma samples."""
-    left, top, width, height = displayed
-    rows, cols = costs.bits.shape
-    right, bottom = cols * costs.unit - left - width, rows * costs.unit - top - height
-    if turn.transpose:
-        left, top, right, bottom = top, left, bottom, right
-    return (right if turn.flip_columns else left, bottom if turn.flip_rows else top)
 
 
 def _displayed_cells(cells: NDArray[np.float32], left: int, top: int, width: int, height: int) -> NDArray[np.float32]:

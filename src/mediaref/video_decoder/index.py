@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -47,6 +47,8 @@ class VideoIndex:
     """
 
     source: Source
+    #: `source.identity()` when the video was indexed.
+    identity: Hashable = field(repr=False)
     #: FFmpeg's name of the codec: `h264`, `hevc`, `vp9`, `av1`, ...
     codec: str
     time_base: Fraction
@@ -83,7 +85,8 @@ class VideoIndex:
         if isinstance(video, VideoIndex):
             return video
         source = video if isinstance(video, Source) else locate(video, storage_options)
-        return cache.indexes.get(source.identity(), lambda: _build(source))
+        identity = source.identity()
+        return cache.indexes.get(identity, lambda: _build(source, identity))
 
     def __len__(self) -> int:
         return len(self.packet_of)
@@ -179,7 +182,7 @@ class VideoIndex:
         return np.where(self.packets.is_second_field[after], after, self.packet_of)
 
 
-def _build(source: Source) -> VideoIndex:
+def _build(source: Source, identity: Hashable) -> VideoIndex:
     with opened(source) as (container, stream):
         codec = stream.codec_context.codec.canonical_name
         scan = scan_packets(container, stream, codec, source.name)
@@ -194,6 +197,7 @@ def _build(source: Source) -> VideoIndex:
     width, height = orientation.apply_size(*size)
     return VideoIndex(
         source=source,
+        identity=identity,
         codec=codec,
         time_base=time_base,
         width=width,

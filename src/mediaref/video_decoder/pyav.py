@@ -47,7 +47,7 @@ def decode_frames(
     threads: int | None = None,
     size: tuple[int, int] | None = None,
     storage_options: StorageOptions | None = None,
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
     """Decode some frames of a video: yields `(frame, pixels)` once for each different frame, in display order.
 
     `frames` are display indices. Pixels are uint8 `(height, width, 3)` RGB, turned as the container says, in arrays
@@ -57,11 +57,7 @@ def decode_frames(
     Raises what `VideoIndex.open` raises, `FrameIndexError`, and `CorruptMediaError` for a frame that gives no picture.
     """
     index = VideoIndex.open(video, storage_options=storage_options)
-    with closing(frames_or_errors(index, frames, threads=threads, size=size)) as decoded:
-        for frame, pixels in decoded:
-            if isinstance(pixels, MediaRefError):
-                raise pixels
-            yield frame, pixels
+    return _raising(frames_or_errors(index, frames, threads=threads, size=size))
 
 
 def frames_or_errors(
@@ -84,6 +80,14 @@ def frames_or_errors(
     else:
         decoded = _one_by_one(plan, workers, size)
     return _in_order(decoded, sorted({int(frame) for frame in frames}))
+
+
+def _raising(decoded: Generator[_Decoded, None, None]) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
+    with closing(decoded):
+        for frame, pixels in decoded:
+            if isinstance(pixels, MediaRefError):
+                raise pixels
+            yield frame, pixels
 
 
 def _one_by_one(plan: DecodePlan, threads: int, size: tuple[int, int] | None) -> Generator[_Decoded, None, None]:
