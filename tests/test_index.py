@@ -214,6 +214,14 @@ def test_flipped_bytes_give_an_index_or_an_error_of_ours(clip: Clip, tmp_path: P
             assert len(VideoIndex.open(path)) > 0
 
 
+def test_nobody_changes_a_shared_index(clip: Clip) -> None:
+    index = VideoIndex.open(clip("plain"))
+    for array in (index.pts_ns, index.packet_of, index.packets.is_key):
+        assert array is not None
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
 def test_limits_are_limits(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for limit, allowed in ((24, True), (23, False)):

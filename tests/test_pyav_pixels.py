@@ -211,6 +211,7 @@ def test_a_false_keyframe_is_found_out(tmp_path: Path, codec: str) -> None:
     path = make_clip(tmp_path / "false.mkv", codec=codec, frames=24, options=options)
     index = VideoIndex.open(path)
     plain = plain_decode(path, index)
+    index.packets.is_key.setflags(write=True)
     index.packets.is_key[12] = True  # what some muxers write
     got = dict(decode_frames(index, [14, 20], threads=1))
     assert {frame: digest(pixels) for frame, pixels in got.items()} == {f: plain.pixels[f] for f in (14, 20)}

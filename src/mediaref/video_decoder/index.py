@@ -73,6 +73,11 @@ class VideoIndex:
     #: Headers of the packets that change the parameter sets, by row: a decoder that starts later needs them.
     headers: Mapping[int, bytes] = field(repr=False)
 
+    def __post_init__(self) -> None:
+        self.packet_of.setflags(write=False)
+        if self.pts_ns is not None:
+            self.pts_ns.setflags(write=False)
+
     @classmethod
     def open(
         cls, video: str | os.PathLike[str] | Source | VideoIndex, *, storage_options: StorageOptions | None = None

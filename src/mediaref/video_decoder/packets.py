@@ -67,6 +67,10 @@ class PacketTable:
     poc: NDArray[np.int32]
     sequence: NDArray[np.int32]
 
+    def __post_init__(self) -> None:
+        for column in fields(self):  # the table is shared by threads, and kept for later calls
+            getattr(self, column.name).setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.size)
 
