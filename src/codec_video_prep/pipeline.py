@@ -110,7 +110,7 @@ def _score(run: Run) -> tuple[list[Scores], dict[str, object] | None]:
     wanted, places = np.unique(run.frames, return_inverse=True)
     scorer = BlockScorer(run.config, run.geometry)
     found = iter_bit_costs(run.video.index, wanted.tolist(), threads=run.threads)
-    with closing(found) as costs:  # type: ignore[type-var]
+    with closing(found) as costs:
         for done in range(len(wanted)):
             with run.clock("cv_reader_fetch_bitcost"):
                 cost = next(costs)
@@ -149,7 +149,7 @@ def _pictures(run: Run) -> Generator[NDArray[np.uint8], None, None]:
     wanted, repeats = np.unique(run.frames, return_counts=True)
     height, width = run.geometry.resized
     frames = decode_frames(run.video.index, wanted, threads=run.threads, size=(width, height))
-    with closing(frames) as decoded:  # type: ignore[type-var]
+    with closing(frames) as decoded:
         for times in repeats:
             with run.clock("decode_frames"):
                 _, picture = next(decoded)

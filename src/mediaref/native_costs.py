@@ -133,8 +133,9 @@ class _Chains:
         if isinstance(own, ParseError):
             return own
         hidden = [costs for earlier in before for costs in _listed(made[earlier])]
-        shown = own if self._hidden else [costs for costs in own if costs.is_shown]
-        return hidden + shown
+        # The last one shown is what the packet presents; spatial layers below it are not.
+        shown = [costs for costs in own if costs.is_shown][-1:]
+        return hidden + own if self._hidden else shown
 
     def _start(self, row: int) -> int:
         return int(self._starts[np.searchsorted(self._starts, row, side="right") - 1])
