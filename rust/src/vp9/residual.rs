@@ -150,7 +150,7 @@ impl<const ADAPT: bool> Coefs<'_, ADAPT> {
     #[inline(always)]
     fn more_coefs(&mut self, d: &mut BoolDecoder, at: usize) -> bool {
         self.count(at, 4);
-        let more_coefs = d.read(self.probs[at][0]);
+        let more_coefs = d.decide(self.probs[at][0]);
         if !more_coefs {
             self.count(at, 3);
         }
@@ -171,10 +171,10 @@ impl<const ADAPT: bool> Coefs<'_, ADAPT> {
                 break;
             }
             let probs = self.probs[at];
-            let energy = if !d.read(probs[1]) {
+            let energy = if !d.decide(probs[1]) {
                 self.count(at, 0);
                 0
-            } else if !d.read(probs[2]) {
+            } else if !d.decide(probs[2]) {
                 self.count(at, 1);
                 d.read(128); // sign_bit
                 1
@@ -191,7 +191,7 @@ impl<const ADAPT: bool> Coefs<'_, ADAPT> {
 /// A token above one, with its extra bits and sign. Gives its `energy_class`.
 #[inline(always)]
 fn large_token(d: &mut BoolDecoder, probs: &[u8; 8], cat6: &[u8]) -> u8 {
-    let energy = if !d.read(probs[0]) {
+    let energy = if !d.decide(probs[0]) {
         if !d.read(probs[1]) {
             2
         } else {
