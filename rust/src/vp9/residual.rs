@@ -1,7 +1,7 @@
 //! `residual` (6.4.21 on): which coefficients there are; their values only as far as their bits go.
 
 use super::mode_info::ModeInfo;
-use super::scan::{ScanOrder, scan};
+use super::scan::{ScanEntry, ScanOrder, scan};
 use super::tables::{CAT_PROBS, CAT6_PROBS, PARETO};
 use super::tile::{Place, SUPERBLOCK, Tile};
 use crate::bool_decoder::BoolDecoder;
@@ -66,123 +66,132 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
     }
 
     /// All transform blocks of one plane. Tells whether any has coefficients.
+    #[inline(never)]
     fn plane_residual(&mut self, place: &Place, mode: &ModeInfo, block: &PlaneBlock) -> bool {
-        let plane = block.plane;
-        let step = 1 << block.tx_size;
-        let mut above = self.state.above_nonzero[place.col / SUPERBLOCK][plane];
-        let mut left = self.left_nonzero[plane];
+        let (plane, tx_size) = (block.plane, usize::from(block.tx_size & 3));
+        let is_inter = usize::from(mode.refs.is_inter());
+        let probs = self.frame.probs.coef[tx_size][plane.min(1)][is_inter].as_flattened();
+        let counts = self.state.counts.coef[tx_size][plane.min(1)][is_inter].as_flattened_mut();
+        let mut coefs = Coefs::<ADAPT> {
+            probs,
+            counts,
+            cat6: &CAT6_PROBS[usize::from(12 - self.frame.header.color.bit_depth)..],
+            token_cache: &mut self.token_cache,
+        };
+        let superblock = place.col / SUPERBLOCK;
+        let (mut above, mut left) = (self.state.above_nonzero[superblock][plane], self.left_nonzero[plane]);
+        // A copy that the compiler can keep in registers.
+        let mut d = self.d.clone();
+        let step = 1 << tx_size;
+        let mask = ones(step);
         let mut has_coefs = false;
         let mut y = 0;
         while y < block.height {
             let mut x = 0;
             while x < block.width {
                 let (at_x, at_y) = (block.x + x, block.y + y);
-                let mask = ones(step);
                 let ctx = usize::from(above >> at_x & mask != 0) + usize::from(left >> at_y & mask != 0);
-                let order = self.scan_order(place, mode, block, x, y);
-                let start = self.d.tell();
-                let is_coded = self.tokens(mode, block, order, ctx);
-                let bits = (self.d.tell() - start) as u32;
-                self.spread_transform_block(place, block, x, y, bits);
+                let start = d.tell();
                 // Beyond the picture's edge nothing is coded.
                 above &= !(mask << at_x);
                 left &= !(mask << at_y);
-                if is_coded {
+                if coefs.more_coefs(&mut d, ctx) {
+                    let order = scan_order(place, mode, block, self.frame.header.lossless, x, y);
+                    coefs.tokens(&mut d, scan(block.tx_size, order), ctx);
                     above |= ones(step.min(block.width - x)) << at_x;
                     left |= ones(step.min(block.height - y)) << at_y;
                     has_coefs = true;
+                }
+                let bits = (d.tell() - start) as u32;
+                if bits > 0 {
+                    let (sx, sy) = block.subsampling;
+                    let (row, col) = (2 * place.row + (y << sy), 2 * place.col + (x << sx));
+                    self.map.cells.spread(row, col, step << sy, step << sx, bits);
                 }
                 x += step;
             }
             y += step;
         }
-        self.state.above_nonzero[place.col / SUPERBLOCK][plane] = above;
+        self.d = d;
+        self.state.above_nonzero[superblock][plane] = above;
         self.left_nonzero[plane] = left;
         has_coefs
     }
+}
 
-    #[inline]
-    fn spread_transform_block(&mut self, place: &Place, block: &PlaneBlock, x: usize, y: usize, bits: u32) {
-        if bits == 0 {
-            return;
+/// `get_scan` (6.4.25), from the transform type: only luma of intra blocks has others than the DCT.
+#[inline(always)]
+fn scan_order(place: &Place, mode: &ModeInfo, block: &PlaneBlock, lossless: bool, x: usize, y: usize) -> ScanOrder {
+    if block.plane > 0 || mode.refs.is_inter() || lossless {
+        return ScanOrder::Default;
+    }
+    let sub_block = if place.size.is_sub8x8() { (y & 1) * 2 + (x & 1) } else { 3 };
+    ScanOrder::OF_INTRA_MODE[usize::from(mode.sub_modes[sub_block]) % 10]
+}
+
+/// What the coefficients of a plane's transform blocks are read with. Probabilities and counts are by `6 * band + ctx`.
+struct Coefs<'a, const ADAPT: bool> {
+    probs: &'a [[u8; 3]],
+    counts: &'a mut [[u32; 5]],
+    /// Probabilities of the extra bits of category 6.
+    cat6: &'a [u8],
+    token_cache: &'a mut [u8; 1024],
+}
+
+impl<const ADAPT: bool> Coefs<'_, ADAPT> {
+    #[inline(always)]
+    fn count(&mut self, at: usize, value: usize) {
+        if ADAPT {
+            self.counts[at][value] += 1;
         }
-        let (sx, sy) = block.subsampling;
-        let size = 1usize << block.tx_size;
-        let (row, col) = (2 * place.row + (y << sy), 2 * place.col + (x << sx));
-        self.map.cells.spread(row, col, size << sy, size << sx, bits);
     }
 
-    /// `get_scan` (6.4.25), from the transform type: only luma of intra blocks has others than the DCT.
-    #[inline]
-    fn scan_order(&self, place: &Place, mode: &ModeInfo, block: &PlaneBlock, x: usize, y: usize) -> ScanOrder {
-        if block.plane > 0 || mode.refs.is_inter() || self.frame.header.lossless {
-            return ScanOrder::Default;
+    /// `more_coefs`, at a place where it is coded.
+    #[inline(always)]
+    fn more_coefs(&mut self, d: &mut BoolDecoder, at: usize) -> bool {
+        self.count(at, 4);
+        let more_coefs = d.decide(self.probs[at][0]);
+        if !more_coefs {
+            self.count(at, 3);
         }
-        let sub_block = if place.size.is_sub8x8() { (y & 1) * 2 + (x & 1) } else { 3 };
-        ScanOrder::OF_INTRA_MODE[usize::from(mode.sub_modes[sub_block]) % 10]
+        more_coefs
     }
 
-    /// `tokens` (6.4.24) of one transform block. Tells whether there are any coefficients.
-    #[inline(never)]
-    fn tokens(&mut self, mode: &ModeInfo, block: &PlaneBlock, order: ScanOrder, ctx: usize) -> bool {
-        let tx_size = usize::from(block.tx_size & 3);
-        let plane_type = block.plane.min(1);
-        let is_inter = usize::from(mode.refs.is_inter());
-        let probs = self.frame.probs.coef[tx_size][plane_type][is_inter].as_flattened();
-        let counts = self.state.counts.coef[tx_size][plane_type][is_inter].as_flattened_mut();
-        let cat6 = &CAT6_PROBS[usize::from(12 - self.frame.header.color.bit_depth)..];
-        let token_cache = &mut self.token_cache;
-        let entries = scan(block.tx_size, order);
-        // A copy that the compiler can keep in registers.
-        let mut d = self.d.clone();
-        let mut check_eob = true;
-        let mut coded = false;
+    /// `tokens` (6.4.24) of one transform block, behind its first `more_coefs`.
+    #[inline(always)]
+    fn tokens(&mut self, d: &mut BoolDecoder, entries: &[ScanEntry], ctx: usize) {
+        let mut at = ctx;
+        let mut check_eob = false;
         for (i, entry) in entries.iter().enumerate() {
-            let ctx = if i == 0 {
-                ctx
-            } else {
-                let [a, b] = entry.neighbors.map(|position| token_cache[usize::from(position) & 1023]);
-                usize::from(1 + a + b) >> 1
-            };
-            // By band and context.
-            let at = usize::from(entry.band) * 6 + ctx;
-            let probs = &probs[at];
-            let mut count = |value: usize| {
-                if ADAPT {
-                    counts[at][value] += 1;
-                }
-            };
-            if check_eob {
-                count(4);
-                if !d.read(probs[0]) {
-                    count(3);
-                    break;
-                }
-                coded = true;
+            if i > 0 {
+                let [a, b] = entry.neighbors.map(|position| self.token_cache[usize::from(position) & 1023]);
+                at = usize::from(entry.band) * 6 + (usize::from(1 + a + b) >> 1);
             }
-            let energy = if !d.read(probs[1]) {
-                count(0);
+            if check_eob && !self.more_coefs(d, at) {
+                break;
+            }
+            let probs = self.probs[at];
+            let energy = if !d.decide(probs[1]) {
+                self.count(at, 0);
                 0
-            } else if !d.read(probs[2]) {
-                count(1);
-                d.read(128);
+            } else if !d.decide(probs[2]) {
+                self.count(at, 1);
+                d.read(128); // sign_bit
                 1
             } else {
-                count(2);
-                large_token(&mut d, &PARETO[usize::from(probs[2]).saturating_sub(1)], cat6)
+                self.count(at, 2);
+                large_token(d, &PARETO[usize::from(probs[2]).saturating_sub(1)], self.cat6)
             };
-            token_cache[usize::from(entry.position) & 1023] = energy;
+            self.token_cache[usize::from(entry.position) & 1023] = energy;
             check_eob = energy > 0;
         }
-        self.d = d;
-        coded
     }
 }
 
 /// A token above one, with its extra bits and sign. Gives its `energy_class`.
 #[inline(always)]
 fn large_token(d: &mut BoolDecoder, probs: &[u8; 8], cat6: &[u8]) -> u8 {
-    let energy = if !d.read(probs[0]) {
+    let energy = if !d.decide(probs[0]) {
         if !d.read(probs[1]) {
             2
         } else {
