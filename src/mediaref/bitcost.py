@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -131,7 +131,7 @@ def iter_bit_costs(
     hidden: bool = False,
     threads: int | None = None,
     storage_options: StorageOptions | None = None,
-) -> Iterator[BitCost]:
+) -> Generator[BitCost, None, None]:
     """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for."""
     return _raising(bit_costs_or_errors(video, frames, hidden=hidden, threads=threads, storage_options=storage_options))
 
@@ -161,7 +161,7 @@ def _parsed_index(
     return index
 
 
-def _raising(costs: Iterator[BitCost | MediaRefError]) -> Iterator[BitCost]:
+def _raising(costs: Iterator[BitCost | MediaRefError]) -> Generator[BitCost, None, None]:
     for cost in costs:
         if isinstance(cost, MediaRefError):
             raise cost

@@ -407,8 +407,8 @@ impl MacroblockSyntax for CabacSyntax<'_> {
     }
 
     fn residual_block(&mut self, block: BlockContext) -> Result<u8> {
-        let nonzero = |coded: Option<u8>| usize::from(coded.is_some_and(|value| value != 0));
-        let ctx_idx = CODED_BLOCK_FLAG[block.category] + nonzero(block.a) + 2 * nonzero(block.b);
+        let ctx_idx_inc = usize::from(block.a != 0) + 2 * usize::from(block.b != 0);
+        let ctx_idx = CODED_BLOCK_FLAG[block.category] + ctx_idx_inc;
         if !self.decision(ctx_idx) {
             return Ok(0);
         }

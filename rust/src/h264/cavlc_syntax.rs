@@ -1,7 +1,7 @@
 //! Macroblock syntax elements in Exp-Golomb codes and CAVLC (9.1, 9.2).
 
 use super::mb_type::{MbType, SubMbType};
-use super::syntax::{BlockContext, CAT_CHROMA_DC, MacroblockSyntax, PatternNeighbours};
+use super::syntax::{BlockContext, CAT_CHROMA_DC, MacroblockSyntax, PatternNeighbours, UNAVAILABLE};
 use super::vlc_tables as tables;
 use super::vlc_tables::Code;
 use crate::bits::BitReader;
@@ -207,12 +207,10 @@ impl<'a> CavlcSyntax<'a> {
 
 /// `nC` (9.2.1).
 #[inline(always)]
-fn n_c(a: Option<u8>, b: Option<u8>) -> u8 {
-    match (a, b) {
-        (Some(a), Some(b)) => (a + b + 1) >> 1,
-        (Some(n), None) | (None, Some(n)) => n,
-        (None, None) => 0,
-    }
+fn n_c(a: u8, b: u8) -> u8 {
+    let sum = a + b;
+    // At most 16 each: a sum of UNAVAILABLE and above is one neighbour's own number, or none.
+    if sum < UNAVAILABLE { (sum + 1) >> 1 } else { sum & (UNAVAILABLE - 1) }
 }
 
 impl MacroblockSyntax for CavlcSyntax<'_> {

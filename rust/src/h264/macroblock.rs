@@ -14,8 +14,6 @@ pub const ORIGIN: usize = STRIDE + 1;
 /// The same for 8x8 blocks.
 const STRIDE_8X8: usize = 3;
 const ORIGIN_8X8: usize = STRIDE_8X8 + 1;
-/// `total_coeff` of a border block that is not available.
-pub const UNAVAILABLE: u8 = 255;
 
 /// What never changes within a slice.
 pub struct SliceContext<'a> {
@@ -102,6 +100,7 @@ impl Default for Macroblock {
 
 impl Macroblock {
     /// Makes it the next macroblock, skipped until more is parsed.
+    #[inline(always)]
     pub fn begin(&mut self, neighbours: Neighbours, is_field: bool) {
         self.neighbours = neighbours;
         self.is_field = is_field;
@@ -126,6 +125,7 @@ impl Macroblock {
     }
 
     /// Leaves in `info` what later macroblocks need of this one.
+    #[inline(always)]
     pub fn store(&self, slice: &SliceContext, info: &mut MbInfo) {
         let mb_type = self.mb_type;
         info.slice = slice.slice;
@@ -179,6 +179,7 @@ impl Macroblock {
 }
 
 /// `macroblock_layer()`.
+#[inline(never)]
 pub fn macroblock_layer<E: MacroblockSyntax>(
     e: &mut E,
     slice: &SliceContext,

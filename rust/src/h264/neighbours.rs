@@ -118,14 +118,17 @@ impl MbStore {
         self.mbs.resize(count + 1, MbInfo::default());
     }
 
+    #[inline(always)]
     pub fn get(&self, position: usize) -> &MbInfo {
         &self.mbs[position]
     }
 
+    #[inline(always)]
     pub fn at(&self, mb_addr: usize) -> &MbInfo {
         &self.mbs[mb_addr + 1]
     }
 
+    #[inline(always)]
     pub fn at_mut(&mut self, mb_addr: usize) -> &mut MbInfo {
         &mut self.mbs[mb_addr + 1]
     }
@@ -135,6 +138,7 @@ impl MbStore {
         self.mbs.iter().skip(1).filter(|mb| mb.slice == 0).count()
     }
 
+    #[inline(always)]
     fn if_in_slice(&self, mb_addr: Option<usize>, slice: u32) -> usize {
         match mb_addr {
             Some(addr) if self.at(addr).slice == slice => addr + 1,
@@ -143,6 +147,7 @@ impl MbStore {
     }
 
     /// 6.4.9: frames without MBAFF, and fields.
+    #[inline(always)]
     pub fn neighbours(&self, mb_addr: usize, column: usize, slice: u32) -> Neighbours {
         let left = if column > 0 { Some(mb_addr - 1) } else { None };
         let a = self.if_in_slice(left, slice);

@@ -112,6 +112,7 @@ impl Walk<'_> {
         }
     }
 
+    #[inline(always)]
     fn mb_skip_flag(&self, e: &mut CabacSyntax, neighbours: &Neighbours) -> bool {
         let not_skipped = |position| usize::from(self.store.get(position).flags.not_skipped);
         let ctx_idx_inc = not_skipped(neighbours.a) + not_skipped(neighbours.b);
@@ -152,6 +153,7 @@ impl Walk<'_> {
     }
 
     /// Checks that there is a macroblock at the current address that nobody has coded yet.
+    #[inline(always)]
     fn begin_macroblock(&mut self, bit: usize) -> Result<()> {
         if self.mb_addr >= self.mb_count {
             return Err(Error::corrupt("slice data goes on past the picture's last macroblock", bit));
@@ -174,6 +176,7 @@ impl Walk<'_> {
         }
     }
 
+    #[inline(always)]
     fn neighbours(&self) -> Neighbours {
         let slice = self.context.slice;
         if self.context.is_mbaff {
@@ -183,10 +186,12 @@ impl Walk<'_> {
         }
     }
 
+    #[inline(always)]
     fn is_field_macroblock(&self) -> bool {
         self.pair_is_field || self.context.header.is_field()
     }
 
+    #[inline(always)]
     fn macroblock<E: MacroblockSyntax>(&mut self, e: &mut E, neighbours: Neighbours, skipped: bool) -> Result<()> {
         self.mb.begin(neighbours, self.is_field_macroblock());
         if skipped {
@@ -200,6 +205,7 @@ impl Walk<'_> {
     }
 
     /// Books a macroblock's bits, and goes on to the next address.
+    #[inline(always)]
     fn end_macroblock<E: MacroblockSyntax>(&mut self, e: &E, start: Start) -> Result<()> {
         e.check()?;
         let cost = &self.mb.cost;
@@ -234,6 +240,7 @@ impl Walk<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn advance(&mut self) {
         self.mb_addr += 1;
         if self.context.is_mbaff && self.mb_addr % 2 == 1 {
@@ -248,6 +255,7 @@ impl Walk<'_> {
 
     /// Row and column of the current macroblock in the map of the frame. Field macroblocks lie where those of a frame
     /// pair would: the top field's above the bottom field's.
+    #[inline(always)]
     fn unit(&self) -> (usize, usize) {
         let row = match self.context.header.structure {
             PictureStructure::Frame if self.context.is_mbaff => 2 * self.row + self.mb_addr % 2,
