@@ -6,10 +6,8 @@ parsed in a chain from the last one where decoding can start.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -45,25 +43,9 @@ def frame_costs(index: VideoIndex, frames: Sequence[int], threads: int, hidden: 
 
 def _from_packets(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[Costs]:
     at_once = max(_FEWEST_A_THREAD, min(_frames_in_memory(index) // threads, _MOST_A_THREAD)) * threads
-    with PacketReader(index) as reader, ExitStack() as stack:
-
-        def parse(asked: list[int]) -> list[Costs]:
-            return _parse_packets(index, reader, asked, threads)
-
-        windows = _windows(frames, at_once)
-        if threads == 1:
-            for asked in windows:
-                yield from parse(asked)
-            return
-        # The next window is parsed while this one's frames are consumed.
-        pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="mediaref-bits"))
-        ahead: deque[Future[list[Costs]]] = deque()
-        for asked in windows:
-            ahead.append(pool.submit(parse, asked))
-            if len(ahead) > 1:
-                yield from ahead.popleft().result()
-        while ahead:
-            yield from ahead.popleft().result()
+    with PacketReader(index) as reader:
+        for asked in _windows(frames, at_once):
+            yield from _parse_packets(index, reader, asked, threads)
 
 
 def _parse_packets(index: VideoIndex, reader: PacketReader, asked: list[int], threads: int) -> list[Costs]:
