@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from clips import H264_CLIPS, set_rotation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from identities import assert_same
 from reference import plain_decode
 
 from mediaref import native_costs
@@ -21,11 +22,6 @@ from mediaref.video_decoder import VideoIndex, decode_frames
 from mediaref.video_decoder.reader import PacketReader
 
 Clip = Callable[[str], Path]
-
-
-def assert_same(ours: BitCost, theirs: BitCost) -> None:
-    for field in fields(BitCost):
-        np.testing.assert_equal(getattr(ours, field.name), getattr(theirs, field.name), err_msg=field.name)
 
 
 @pytest.mark.parametrize("name", H264_CLIPS)
