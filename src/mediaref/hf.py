@@ -60,7 +60,7 @@ class MediaRefFeature:
         return {"uri": ref.uri, "pts_ns": ref.pts_ns}
 
     def decode_example(self, value: Any, token_per_repo_id: Mapping[str, Any] | None = None) -> Any:
-        """The `MediaRef` of a stored `value`, or `value` itself with `decode=False`; nothing is read, so no token is used."""
+        """The `MediaRef` of a stored `value`, or `value` itself with `decode=False`; nothing is opened."""
         return _as_ref(value) if self.decode else value
 
     def cast_storage(self, storage: Any) -> Any:
