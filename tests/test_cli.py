@@ -167,6 +167,7 @@ def test_bitcost_draws_a_map_of_the_frame(clip: Clip, capsys: Capture, tmp_path:
     light = drawn.astype(int).sum(axis=2)
     cells = cost.cells.repeat(4, axis=0).repeat(4, axis=1)[: cost.height, : cost.width]
     assert (np.diff(light.ravel()[np.argsort(cells, axis=None)]) >= -2).all(), "more bits are darker than by rounding"
+    assert light.min() < light.max() / 3
     assert drawn.reshape(-1, 3)[cells.argmax()].tolist() == [255, 250, 190]
     np.testing.assert_array_equal(drawn, heat_map(cost))
 

@@ -76,7 +76,7 @@ def _round_trip() -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
-        _encode(clip)
+        encode_clip(clip)
         refs = [MediaRef(uri=str(clip), pts_ns=number * 10**9 // 30) for number in range(FRAMES)]
         for pixels in batch_decode(refs, threads=1):
             if pixels.shape != (HEIGHT, WIDTH, 3):
@@ -87,7 +87,8 @@ def _round_trip() -> str:
     return f"{FRAMES} frames, every bit accounted for"
 
 
-def _encode(path: Path) -> None:
+def encode_clip(path: Path) -> None:
+    """Write a small H.264 clip of `FRAMES` frames at 30 frames a second."""
     import av
 
     texture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
