@@ -49,9 +49,10 @@ struct Lps {
     renormalised: u16,
 }
 
-/// `RANGE_TAB_LPS` indexed by context, so that the MPS need not be shifted out.
-static LPS: [[Lps; 4]; 128] = {
-    let mut table = [[Lps { range: 0, shift: 0, renormalised: 0 }; 4]; 128];
+/// `RANGE_TAB_LPS` indexed by context, so that the MPS need not be shifted out; contexts are below 128, and the
+/// second half spares a check.
+static LPS: [[Lps; 4]; 256] = {
+    let mut table = [[Lps { range: 0, shift: 0, renormalised: 0 }; 4]; 256];
     let mut i = 0;
     while i < 512 {
         let range = RANGE_TAB_LPS[i >> 3][i & 3];
@@ -63,8 +64,8 @@ static LPS: [[Lps; 4]; 128] = {
 };
 
 /// Next context after the most (`[0]`) and the least (`[1]`) probable symbol.
-static NEXT: [[Context; 128]; 2] = {
-    let mut table = [[0; 128]; 2];
+static NEXT: [[Context; 256]; 2] = {
+    let mut table = [[0; 256]; 2];
     let mut i = 0;
     while i < 128 {
         let (state, mps) = (i as u8 >> 1, i as u8 & 1);
@@ -168,7 +169,7 @@ impl<'a> Cabac<'a> {
     /// fail as often as the less probable symbol comes.
     #[inline(always)]
     pub fn decision(&mut self, context: &mut Context) -> bool {
-        let state = usize::from(*context & 127);
+        let state = usize::from(*context);
         let lps = LPS[state][(self.range >> 6) as usize & 3];
         let mps_range = self.range - u32::from(lps.range);
         // At most one bit, for it is never below 128.
