@@ -9,6 +9,11 @@ pub struct Contexts([Context; 256]);
 
 impl Contexts {
     #[inline(always)]
+    pub fn all(&mut self) -> &mut [Context; 256] {
+        &mut self.0
+    }
+
+    #[inline(always)]
     pub fn at(&mut self, ctx_idx: usize) -> &mut Context {
         &mut self.0[ctx_idx & 255]
     }

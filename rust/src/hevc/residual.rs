@@ -78,14 +78,15 @@ pub fn residual_coding<const CHROMA: bool, const EXTENDED: bool>(
     let last_place = u32::from(PLACE_IN_SUB_BLOCK[scan_idx][(last_y & 3) << 3 | last_x & 3]);
     let sub_blocks = &SUB_BLOCKS[size_idx & 3][scan_idx];
 
-    // Bit x of row y: `coded_sub_block_flag`, with a row of zeros below.
-    let mut coded_sub_blocks = [0u32; 9];
+    // `coded_sub_block_flag` by position, eight to a row.
+    let mut coded_sub_blocks = 0u64;
     // `lastGreater1Ctx == 0` of 9.3.4.2.6: the sub-block before ended in a level above 1.
     let mut ended_above_one = false;
     for i in (0..=last_sub_block).rev() {
-        let (x, y) = (usize::from(sub_blocks[i & 63] & 7), usize::from(sub_blocks[i & 63] >> 3 & 7));
-        let right = coded_sub_blocks[y] >> (x + 1) & 1;
-        let below = coded_sub_blocks[y + 1] >> x & 1;
+        const FIRST_COLUMN: u64 = 0x0101_0101_0101_0101;
+        let position = sub_blocks[i & 63] & 63;
+        let right = ((coded_sub_blocks & !FIRST_COLUMN) >> position) >> 1 & 1;
+        let below = (coded_sub_blocks >> position) >> 8 & 1;
         let is_inferred = i == last_sub_block || i == 0;
         if !is_inferred {
             let inc = ctx::CODED_SUB_BLOCK_FLAG + 2 * chroma + (right | below) as usize;
@@ -93,7 +94,7 @@ pub fn residual_coding<const CHROMA: bool, const EXTENDED: bool>(
                 continue;
             }
         }
-        coded_sub_blocks[y] |= 1 << x;
+        coded_sub_blocks |= 1 << position;
 
         let pattern = if log2_size == 2 { PATTERN_4X4 } else { (right | below << 1) as usize };
         let significant = SubBlock {
@@ -233,9 +234,14 @@ impl SubBlock {
             Some(place) => (1u32 << place, place as usize),
             None => (0, 16),
         };
-        for n in (1..count).rev() {
-            let inc = if is_single { single } else { self.sig_ctx_base + usize::from(self.sig_ctx[n & 15]) };
-            significant |= u32::from(engine.decision(contexts.at(inc))) << n;
+        if count > 1 {
+            if is_single {
+                for n in (1..count).rev() {
+                    significant |= u32::from(engine.decision(contexts.at(single))) << n;
+                }
+            } else {
+                significant |= engine.decisions(contexts.all(), self.sig_ctx_base, self.sig_ctx, count);
+            }
         }
         if count > 0 {
             // Place 0: the sub-block's own DC, inferred where it must be the only one.
