@@ -169,6 +169,7 @@ CLIPS: Mapping[str, Recipe] = {
     ),
     "av1": Recipe(".mkv", arguments={"codec": "libsvtav1", "frames": 16, "options": _SVT}),
     "one_frame": Recipe(arguments=_x264(frames=1)),
+    "readme": Recipe(arguments=_x264("keyint=60", frames=120, size=(320, 192))),
     "long": Recipe(arguments=_x264("keyint=50", frames=240, size=(96, 80))),
 }
 

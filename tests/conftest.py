@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 from clips import CLIPS
 from corpus import CORPUS
+from hypothesis import settings
+
+# A busy machine is slow at times; that is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -28,29 +28,33 @@ class PlainDecode:
     corrupt: list[bool]
 
 
-def plain_decode(path: Path, index: VideoIndex, *, qp: bool = False, pixels: bool = True) -> PlainDecode:
+def plain_decode(path: Path, index: VideoIndex, *, qp_every: int = 0, pixels: bool = True) -> PlainDecode:
     """Decode everything in one go, as simply as PyAV can; packets that fail are passed over.
 
-    `qp=True` also asks the decoder for the quantiser of each macroblock, of progressive frames.
+    `qp_every=n` also asks the decoder for the quantiser of each macroblock, of every n-th frame if it is progressive.
     """
     frames: list[tuple[int | None, tuple[Any, ...]]] = []
     with av.open(str(path)) as container:
         stream = next(stream for stream in container.streams.video if stream.codec_context)
         stream.codec_context.thread_count = 1
-        if qp:
+        if qp_every:
             stream.codec_context.options = {"export_side_data": "venc_params"}
+        stored: list[int | None] = []
         for packet in container.demux(stream):
+            stored += [packet.pts] if packet.size else []
             try:
                 decoded = stream.codec_context.decode(packet if packet.size else None)
             except av.FFmpegError:
                 continue
             for frame in decoded:
                 shown = index.orientation.apply(frame.to_ndarray(format="rgb24")) if pixels else np.empty(0)
-                quantiser = _qp_map(frame) if qp and not frame.interlaced_frame else None
+                chosen = qp_every and len(frames) % qp_every == 0 and not frame.interlaced_frame
+                quantiser = _qp_map(frame) if chosen else None
                 frames.append((frame.pts, (digest(shown), quantiser, frame.is_corrupt)))
-        # A container whose timestamps contradict the decoder's order is shown by its timestamps; AVI has none.
-        if container.format.name != "avi" and all(pts is not None for pts, _ in frames):
-            frames.sort(key=lambda entry: entry[0])
+        # Where the timestamps contradict the decoder's order they win, unless they only repeat the decoding order.
+        times = [pts for pts, _ in frames]
+        if None not in times and stored != sorted(stored, key=lambda pts: pts or 0):
+            frames.sort(key=lambda entry: entry[0] or 0)
     columns = list(zip(*(content for _, content in frames), strict=True)) or [[], [], []]
     return PlainDecode(*(list(column) for column in columns))
 

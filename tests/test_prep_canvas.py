@@ -105,9 +105,21 @@ def picture(red: int, green: int, blue: int, noise: int = 0, share: float = 1.0)
     return np.clip(frame, 0, 255).astype(np.uint8)
 
 
+def grey(*levels: int) -> np.ndarray:
+    """A grey picture whose pixels take these levels in turn, the first one for most."""
+    row = np.full(100, levels[0], np.uint8)
+    row[: len(levels)] = levels
+    return np.broadcast_to(row[:, None], (100, 100, 3)).copy()
+
+
 @pytest.mark.parametrize(
     ("frame", "bad"),
     [
+        pytest.param(picture(5, 5, 5, noise=9), True, id="dark, in a wider range than flat"),
+        pytest.param(picture(0, 0, 0, share=0.97), False, id="black with one bright line"),
+        pytest.param(grey(100, 112), True, id="flat to the limit"),
+        pytest.param(grey(100, 113), False, id="a line that stands out"),
+        pytest.param(grey(100, *[112] * 50), False, id="two greys, half each"),
         pytest.param(picture(0, 0, 0), True, id="black"),
         pytest.param(picture(5, 5, 5, noise=5), True, id="dark noise"),
         pytest.param(picture(12, 12, 12, noise=12), False, id="dim, and something is there"),

@@ -38,6 +38,7 @@ def test_the_name_that_the_original_command_gives_packet_peaks_is_taken() -> Non
     ("name", "value"),
     [
         ("num_sampled_frames", 0),
+        ("num_sampled_frames", 10_000_001),
         ("num_sampled_frames", 1.5),
         ("num_sampled_frames", "8"),
         ("num_sampled_frames", True),
@@ -45,6 +46,7 @@ def test_the_name_that_the_original_command_gives_packet_peaks_is_taken() -> Non
         ("num_sampled_frames", float("nan")),
         ("images_per_group", 0),
         ("patch", -14),
+        ("patch", 1025),
         ("block_size", 1),
         ("block_size", 4),
         ("max_pixels", -1),
@@ -68,6 +70,7 @@ def test_a_value_out_of_range_names_the_option(name: str, value: object) -> None
     "options",
     [
         {"frame_sampling_mode": "fps", "sample_fps": 0},
+        {"frame_sampling_mode": "pkt_peak", "sample_fps": 0},
         {"min_group_frames": 20, "max_group_frames": 10},
         {"grouping_mode": "fixed", "group_size": 3},
         {"patch": 64, "max_pixels": 10_000},

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clips import make_clip, set_rotation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from codec_video_prep.scoring import Spread, count_matrix, normalise_costs, pixel_cells, weighted_percentile
+from codec_video_prep.config import PreinferConfig
+from codec_video_prep.geometry import resolve_geometry
+from codec_video_prep.scoring import (
+    BlockScorer,
+    Spread,
+    count_matrix,
+    normalise_costs,
+    pixel_cells,
+    weighted_percentile,
+)
+from mediaref.bitcost import BitCost, read_bit_costs
 
 
 @st.composite
@@ -81,3 +92,62 @@ def test_weighted_percentile_is_numpys_of_the_repeated_values(pairs: list[tuple[
     half = len(values) // 2
     ours = weighted_percentile([values[:half], values[half:]], [weights[:half], weights[half:]], q)
     assert ours == pytest.approx(np.percentile(np.repeat(values, weights), q), abs=1e-9)
+
+
+@pytest.fixture(scope="module", params=[0, 90, 180, 270])
+def turned_costs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[BitCost]:
+    """Costs of a clip that is cropped at the right and the bottom, turned: then the crop lies elsewhere."""
+    path = make_clip(tmp_path_factory.mktemp("turned") / "clip.mp4", frames=8, size=(150, 86))
+    set_rotation(path, request.param)
+    return read_bit_costs(path)
+
+
+def full_map(cost: BitCost, grid: str, shape: tuple[int, int]) -> np.ndarray:
+    """Scores of a frame as one full-size map, from the sample under each pixel's centre."""
+    costs, unit, (left, top) = (cost.cells, 4, (0, 0)) if grid == "sub" else (cost.bits, cost.unit, cost.origin)
+    scores = np.log1p(costs.astype(np.float64))
+    scores = np.minimum(scores / np.percentile(scores, 99), 1.0)
+    rows = ((np.arange(shape[0]) + 0.5) * cost.height / shape[0] + top).astype(int) // unit
+    columns = ((np.arange(shape[1]) + 0.5) * cost.width / shape[1] + left).astype(int) // unit
+    picked: np.ndarray = scores[rows][:, columns]
+    return picked
+
+
+@pytest.mark.parametrize("grid", ["adaptive", "sub", "mb", "ctu"])
+@pytest.mark.parametrize("no_resize", [False, True])
+def test_real_frames_score_as_their_full_size_maps(turned_costs: list[BitCost], grid: str, no_resize: bool) -> None:
+    config = PreinferConfig("a.mp4", "out", bitcost_grid=grid, no_resize=no_resize)
+    geometry = resolve_geometry(turned_costs[0].height, turned_costs[0].width, config)
+    scorer = BlockScorer(config, geometry)
+    for cost in turned_costs:
+        scorer.add(cost)
+    scores, clipped = scorer.finish()
+    assert clipped is None
+    rows, columns = geometry.blocks
+    for cost, ours in zip(turned_costs, scores, strict=True):
+        padded = np.zeros(geometry.padded)
+        padded[: geometry.resized[0], : geometry.resized[1]] = full_map(cost, grid, geometry.resized)
+        assert ours == pytest.approx(padded.reshape(rows, 28, columns, 28).sum((1, 3)), abs=1e-3)
+
+
+def test_i_frames_are_clipped_at_what_the_others_reach(turned_costs: list[BitCost]) -> None:
+    config = PreinferConfig(
+        "a.mp4", "out", iframe_score_clip_mode="non_i_percentile", iframe_score_clip_percentile=60.0
+    )
+    geometry = resolve_geometry(turned_costs[0].height, turned_costs[0].width, config)
+    scorer = BlockScorer(config, geometry)
+    for cost in turned_costs:
+        scorer.add(cost)
+    scores, told = scorer.finish()
+    maps = [full_map(cost, "mb", geometry.resized) for cost in turned_costs]
+    intra = [cost.picture_type == "I" for cost in turned_costs]
+    assert any(intra)
+    cap = np.percentile(np.stack([m for m, i in zip(maps, intra, strict=True) if not i]), 60)
+    assert told is not None
+    assert told["cap"] == pytest.approx(cap)
+    assert told["iframe_count"] == sum(intra)
+    assert told["changed_pixels"] == sum(int((m > cap).sum()) for m, i in zip(maps, intra, strict=True) if i) > 0
+    for ours, whole, is_intra in zip(scores, maps, intra, strict=True):
+        expected = np.minimum(whole, cap) if is_intra else whole
+        rows, columns = geometry.blocks
+        assert ours == pytest.approx(expected.reshape(rows, 28, columns, 28).sum((1, 3)), abs=1e-3)

@@ -3,6 +3,7 @@
 //! Bytes in, maps out: no pixels are reconstructed, no files are opened, and only `python` knows of Python.
 
 pub mod bits;
+pub mod bool_decoder;
 pub mod cabac;
 pub mod error;
 pub mod h264;
@@ -10,5 +11,8 @@ pub mod hevc;
 pub mod map;
 pub mod nal;
 pub mod packet;
+pub mod stream;
+pub mod vp9;
+
 #[cfg(feature = "extension-module")]
 mod python;

@@ -64,7 +64,8 @@ pub struct FrameMap {
     pub cols: usize,
     pub syntax: [Vec<u32>; 4],
     pub information: Vec<f32>,
-    pub qp: Vec<i8>,
+    /// Luma QP; the quantizer index, 0 to 255, for VP9.
+    pub qp: Vec<i16>,
     pub kind: Vec<u8>,
     pub cells: CellGrid,
     /// Bits of the packets that no block spent, each counted where it was met.
@@ -133,8 +134,15 @@ impl CellGrid {
             return;
         }
         let share = bits as f32 / ((bottom - row) * (right - col)) as f32;
-        for line in self.bits[row * self.cols..bottom * self.cols].chunks_exact_mut(self.cols) {
-            line[col..right].iter_mut().for_each(|cell| *cell += share);
+        self.add(row, col, bottom - row, right - col, share);
+    }
+
+    /// Adds `share` to every cell of a rectangle, all of which must lie within the picture.
+    #[inline]
+    pub fn add(&mut self, row: usize, col: usize, height: usize, width: usize, share: f32) {
+        for line in row..row + height {
+            let start = line * self.cols + col;
+            self.bits[start..start + width].iter_mut().for_each(|cell| *cell += share);
         }
     }
 }

@@ -32,14 +32,19 @@ fn starts_with_start_code(packet: &[u8]) -> bool {
 
 fn split_annex_b(packet: &[u8]) -> Vec<Range<usize>> {
     let mut units = vec![];
-    let mut start = None;
-    let mut i = 0;
-    while i + 2 < packet.len() {
+    split_at_start_codes(&mut units, packet, 0..packet.len(), None);
+    units
+}
+
+/// Adds the units of `range`; `start` is where the first one begins if no start code says so.
+fn split_at_start_codes(units: &mut Vec<Range<usize>>, packet: &[u8], range: Range<usize>, mut start: Option<usize>) {
+    let mut i = range.start;
+    while i + 2 < range.end {
         if packet[i + 2] > 1 {
             i += 3;
         } else if packet[i + 2] == 1 && packet[i] == 0 && packet[i + 1] == 0 {
             if let Some(start) = start {
-                push_trimmed(&mut units, packet, start..i);
+                push_trimmed(units, packet, start..i);
             }
             start = Some(i + 3);
             i += 3;
@@ -48,9 +53,8 @@ fn split_annex_b(packet: &[u8]) -> Vec<Range<usize>> {
         }
     }
     if let Some(start) = start {
-        push_trimmed(&mut units, packet, start..packet.len());
+        push_trimmed(units, packet, start..range.end);
     }
-    units
 }
 
 /// `trailing_zero_8bits` and the `zero_byte` of the next start code are no part of the unit.
@@ -70,7 +74,8 @@ fn split_length_prefixed(packet: &[u8], size: usize) -> Result<Vec<Range<usize>>
         if length > packet.len() - start {
             return Err(Error::corrupt("NAL unit length reaches past the end of the packet", at * 8));
         }
-        push_trimmed(&mut units, packet, start..start + length);
+        // No unit holds a start code; a few writers put several units behind one length.
+        split_at_start_codes(&mut units, packet, start..start + length, Some(start));
         at = start + length;
     }
     Ok(units)
@@ -91,6 +96,7 @@ mod tests {
     fn lengths_of_every_size_and_one_that_lies() {
         assert_eq!(Framing::LengthPrefixed(1).split(&[1, 5, 2, 6, 7]).unwrap(), [1..2, 3..5]);
         assert_eq!(Framing::LengthPrefixed(2).split(&[0, 2, 6, 7, 0, 1, 9]).unwrap(), [2..4, 6..7]);
+        assert_eq!(Framing::LengthPrefixed(1).split(&[7, 9, 0, 0, 1, 5, 0, 6]).unwrap(), [1..2, 5..8]);
         assert!(Framing::LengthPrefixed(4).split(&[0, 0, 0, 9, 1]).is_err());
     }
 }

@@ -6,17 +6,19 @@ use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyList;
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind};
-use crate::h264;
 use crate::map::FrameMap;
 use crate::packet::PacketHeader;
+use crate::stream::{Scratch, Stream};
+use crate::vp9;
 
 #[pymodule(name = "_native")]
 mod module {
     #[pymodule_export]
-    use super::{FrameCosts, PacketHeaders, ParseError, StreamParser};
+    use super::{ChainParser, FrameCosts, PacketHeaders, ParseError, StreamParser};
 }
 
 #[pyclass(frozen, module = "mediaref._native")]
@@ -48,7 +50,7 @@ impl PacketHeaders {
 
     #[getter]
     fn has_picture<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
-        self.column(py, |row| row.picture_type.is_some())
+        self.column(py, |row| row.picture_type.is_some() && !row.is_hidden)
     }
 
     #[getter]
@@ -101,6 +103,7 @@ impl PacketHeaders {
 #[pyclass(frozen, get_all, module = "mediaref._native")]
 struct FrameCosts {
     picture_type: String,
+    is_shown: bool,
     unit: u32,
     coded_width: u32,
     coded_height: u32,
@@ -113,18 +116,19 @@ struct FrameCosts {
     luma: Py<PyArray2<u32>>,
     chroma: Py<PyArray2<u32>>,
     information: Py<PyArray2<f32>>,
-    qp: Py<PyArray2<i8>>,
+    qp: Py<PyArray2<i16>>,
     kind: Py<PyArray2<u8>>,
     cells: Py<PyArray2<f32>>,
 }
 
 impl FrameCosts {
-    fn new(py: Python<'_>, map: FrameMap) -> PyResult<Self> {
+    fn new(py: Python<'_>, map: FrameMap, is_shown: bool) -> PyResult<Self> {
         let shape = [map.rows, map.cols];
         let bits = map.bits();
         let [mode, motion, luma, chroma] = map.syntax;
         Ok(Self {
             picture_type: map.picture_type.letter().to_string(),
+            is_shown,
             unit: map.unit,
             coded_width: map.coded_width,
             coded_height: map.coded_height,
@@ -184,20 +188,7 @@ const FRAMES_PER_TASK: usize = 4;
 
 #[pyclass(module = "mediaref._native")]
 struct StreamParser {
-    scanner: h264::Scanner,
-    /// Every state of the parameter sets met so far; handles are positions in it.
-    parameter_sets: Vec<Arc<h264::ParameterSets>>,
-}
-
-impl StreamParser {
-    /// Handle of the sets in force now.
-    fn handle(&mut self) -> i32 {
-        let now = self.scanner.parameter_sets();
-        if self.parameter_sets.last().is_none_or(|last| !Arc::ptr_eq(last, &now)) {
-            self.parameter_sets.push(now);
-        }
-        self.parameter_sets.len() as i32 - 1
-    }
+    stream: Stream,
 }
 
 type FrameRequest = (usize, Vec<PyBackedBytes>);
@@ -207,38 +198,39 @@ impl StreamParser {
     #[new]
     #[pyo3(signature = (codec, extradata = vec![]))]
     fn new(codec: &str, extradata: Vec<u8>) -> PyResult<Self> {
-        match codec {
-            "h264" => Ok(Self { scanner: h264::Scanner::new(&extradata), parameter_sets: vec![] }),
-            _ => Err(PyValueError::new_err(format!("no bit-cost parser for codec {codec:?}"))),
+        match Stream::new(codec, &extradata) {
+            Some(stream) => Ok(Self { stream }),
+            None => Err(PyValueError::new_err(format!("no bit-cost parser for codec {codec:?}"))),
         }
     }
 
+    #[getter]
+    fn has_packet_access(&self) -> bool {
+        self.stream.has_packet_access()
+    }
+
     fn set_extradata(&mut self, extradata: Vec<u8>) {
-        self.scanner.set_extradata(&extradata);
+        self.stream.set_extradata(&extradata);
     }
 
     fn scan(&mut self, py: Python<'_>, packets: Vec<PyBackedBytes>) -> PacketHeaders {
         py.detach(|| {
-            let mut headers = PacketHeaders { parameter_sets: vec![], rows: vec![] };
-            for packet in &packets {
-                headers.parameter_sets.push(self.handle());
-                headers.rows.push(self.scanner.scan(packet));
-            }
-            headers
+            let (handles, rows): (Vec<_>, Vec<_>) = packets.iter().map(|packet| self.stream.scan(packet)).unzip();
+            PacketHeaders { parameter_sets: handles.into_iter().map(|handle| handle as i32).collect(), rows }
         })
     }
 
     #[pyo3(signature = (frames, threads = 1))]
     fn bit_costs(&self, py: Python<'_>, frames: Vec<FrameRequest>, threads: usize) -> PyResult<Vec<Py<PyAny>>> {
-        if let Some((handle, _)) = frames.iter().find(|(handle, _)| *handle >= self.parameter_sets.len()) {
+        if let Some((handle, _)) = frames.iter().find(|(handle, _)| !self.stream.has_handle(*handle)) {
             return Err(PyValueError::new_err(format!("no parameter sets with handle {handle}")));
         }
         let results = py.detach(|| self.parse_frames(&frames, threads))?;
         results
             .into_iter()
             .map(|result| match result {
-                Ok(map) => Ok(Py::new(py, FrameCosts::new(py, map)?)?.into_any()),
-                Err(error) => Ok(Py::new(py, ParseError { error })?.into_any()),
+                Ok(map) => Ok(Py::new(py, FrameCosts::new(py, map, true)?)?.into_any()),
+                Err(error) => parse_error(py, error),
             })
             .collect()
     }
@@ -246,12 +238,12 @@ impl StreamParser {
 
 impl StreamParser {
     fn parse_frames(&self, frames: &[FrameRequest], threads: usize) -> PyResult<Vec<Result<FrameMap, Error>>> {
-        let parse = |scratch: &mut h264::Scratch, (handle, packets): &FrameRequest| {
+        let parse = |scratch: &mut Scratch, (handle, packets): &FrameRequest| {
             let packets: Vec<&[u8]> = packets.iter().map(|packet| packet.as_ref()).collect();
-            h264::frame_map(&self.parameter_sets[*handle], &packets, scratch)
+            self.stream.frame_map(*handle, &packets, scratch)
         };
         if threads <= 1 || frames.len() < 2 {
-            let mut scratch = h264::Scratch::default();
+            let mut scratch = Scratch::default();
             return Ok(frames.iter().map(|frame| parse(&mut scratch, frame)).collect());
         }
         // A pool of its own for each call: no thread outlives it, and a forked child inherits none.
@@ -260,6 +252,69 @@ impl StreamParser {
             .build()
             .map_err(|error| PyValueError::new_err(format!("cannot start {threads} threads: {error}")))?;
         let frames = frames.par_iter().with_max_len(FRAMES_PER_TASK);
-        Ok(pool.install(|| frames.map_init(h264::Scratch::default, parse).collect()))
+        Ok(pool.install(|| frames.map_init(Scratch::default, parse).collect()))
     }
+}
+
+fn parse_error(py: Python<'_>, error: Error) -> PyResult<Py<PyAny>> {
+    Ok(Py::new(py, ParseError { error })?.into_any())
+}
+
+/// VP9 frames in decoding order, each taking over from the ones before it.
+#[pyclass(module = "mediaref._native")]
+struct ChainParser {
+    chain: vp9::ChainParser,
+}
+
+type ChainResult = Result<Vec<vp9::Frame>, Error>;
+
+#[pymethods]
+impl ChainParser {
+    #[new]
+    fn new() -> Self {
+        Self { chain: vp9::ChainParser::new() }
+    }
+
+    fn copy(&self) -> Self {
+        Self { chain: self.chain.clone() }
+    }
+
+    fn parse(&mut self, py: Python<'_>, packets: Vec<PyBackedBytes>, wanted: Vec<bool>) -> PyResult<Vec<Py<PyAny>>> {
+        check_wanted(&packets, &wanted)?;
+        let parse = |(packet, wanted): (&PyBackedBytes, &bool)| {
+            let frames = self.chain.parse(packet);
+            frames.map(|frames| if *wanted { frames } else { vec![] })
+        };
+        let results = py.detach(|| packets.iter().zip(&wanted).map(parse).collect());
+        chain_costs(py, results)
+    }
+
+    fn parse_last(&self, py: Python<'_>, packets: Vec<PyBackedBytes>, wanted: Vec<bool>) -> PyResult<Vec<Py<PyAny>>> {
+        check_wanted(&packets, &wanted)?;
+        let packets: Vec<&[u8]> = packets.iter().map(|packet| packet.as_ref()).collect();
+        let results = py.detach(|| self.chain.clone().parse_wanted(&packets, &wanted));
+        chain_costs(py, results)
+    }
+}
+
+fn check_wanted(packets: &[PyBackedBytes], wanted: &[bool]) -> PyResult<()> {
+    if packets.len() != wanted.len() {
+        return Err(PyValueError::new_err("packets and wanted differ in length"));
+    }
+    Ok(())
+}
+
+/// For each packet a list of `FrameCosts`, or its `ParseError`.
+fn chain_costs(py: Python<'_>, results: Vec<ChainResult>) -> PyResult<Vec<Py<PyAny>>> {
+    let costs = |frame: vp9::Frame| FrameCosts::new(py, Arc::unwrap_or_clone(frame.map), frame.is_shown);
+    results
+        .into_iter()
+        .map(|result| match result {
+            Ok(frames) => {
+                let frames = frames.into_iter().map(costs).collect::<PyResult<Vec<_>>>()?;
+                Ok(PyList::new(py, frames)?.into_any().unbind())
+            }
+            Err(error) => parse_error(py, error),
+        })
+        .collect()
 }

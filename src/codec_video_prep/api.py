@@ -92,12 +92,12 @@ def _identity(config: PreinferConfig, source: Source) -> dict[str, Any]:
 
 
 def _source_marks(source: Source) -> dict[str, Any]:
-    """What tells one state of the video from another; the content itself is not read for it."""
-    marks: dict[str, Any] = {"fingerprint": hashlib.sha256(repr(source.identity()).encode()).hexdigest()}
-    if source.path is not None:
-        status = Path(source.path).stat()
-        marks |= {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-    return marks
+    """What tells one state of the video from another, wherever it lies; its content is not read for that."""
+    if source.path is None:
+        return {"fingerprint": hashlib.sha256(repr(source.identity()).encode()).hexdigest()}
+    source.identity()  # for the plain errors: not there, not allowed
+    status = Path(source.path).stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _names(config: PreinferConfig, source: Source, out_dir: Path) -> dict[str, Any]:

@@ -49,8 +49,9 @@ def _is_green(frame: NDArray[np.uint8], means: Channels) -> bool:
         return True
     if green < GREEN_SHARE * GREEN_HIGH:
         return False
-    bright = frame[..., 1] >= GREEN_HIGH
-    if bright.mean() < GREEN_SHARE:
+    least = GREEN_SHARE * frame.shape[0] * frame.shape[1]
+    bright = (frame >= GREEN_HIGH).view(np.uint8)
+    if _by_channel(bright, np.add, np.dtype(np.uint16))[1] < least:
         return False
-    pure = bright & (frame[..., 0] <= GREEN_LOW) & (frame[..., 2] <= GREEN_LOW)
-    return bool(pure.mean() >= GREEN_SHARE)
+    pure = (frame[..., 1] >= GREEN_HIGH) & (frame[..., 0] <= GREEN_LOW) & (frame[..., 2] <= GREEN_LOW)
+    return bool(np.count_nonzero(pure) >= least)

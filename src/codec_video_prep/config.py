@@ -30,6 +30,8 @@ SPELLINGS: Mapping[str, Mapping[str, str]] = {"frame_sampling_mode": {"pkt_peak"
 
 MIN_GROUP_FRAMES = 4
 """No group is shorter, whatever the options say."""
+MAX_SAMPLES = 10_000_000
+"""Most frames that one run looks at."""
 MIN_PIXELS = 56 * 56
 """Vision models refuse pictures with a smaller area."""
 
@@ -111,8 +113,11 @@ class PreinferConfig:
             raise OptionError(f"out_dir={self.out_dir!r}: takes a local folder")
         for name, choices in CHOICES.items():
             _check_choice(self, name, choices)
-        for name in ("num_sampled_frames", "group_size", "images_per_group", "patch", "max_dim"):
+        for name in ("group_size", "max_dim"):
             _check_number(self, name, int, 1)
+        for name in ("images_per_group", "patch"):
+            _check_number(self, name, int, 1, 1024)
+        _check_number(self, "num_sampled_frames", int, 1, MAX_SAMPLES)
         for name in ("min_group_frames", "max_group_frames", "readiness_coverage_bins", "thread_count"):
             _check_number(self, name, int, 1)
         for name in ("max_pixels", "parallel_segments", "threads_per_segment", "segment_guard_frames"):
@@ -129,8 +134,8 @@ class PreinferConfig:
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.sample_fps == 0 and "fps" in self.frame_sampling_mode:
-            raise OptionError("sample_fps=0.0: must be above 0 to sample by rate")
+        if self.sample_fps == 0 and self.frame_sampling_mode not in ("uniform_count", "all_frames"):
+            raise OptionError(f"sample_fps=0.0: must be above 0 with frame_sampling_mode={self.frame_sampling_mode!r}")
         if self.max_group_frames < self.min_group_frames:
             raise OptionError(
                 f"max_group_frames={self.max_group_frames}: must not be below min_group_frames={self.min_group_frames}"

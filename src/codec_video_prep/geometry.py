@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codec_video_prep.config import MIN_PIXELS, OptionError, PreinferConfig
+from mediaref.storage import shorten
 
 MAX_ASPECT = 200
 
@@ -62,7 +63,7 @@ def resolve_geometry(height: int, width: int, config: PreinferConfig) -> Geometr
     """
     if max(height, width) > MAX_ASPECT * min(height, width):
         raise OptionError(
-            f"video={config.video!r}: a picture of {width}x{height} is too long; at most 200 to 1 is taken"
+            f"{shorten(config.video)}: a picture of {width}x{height} is too long; at most {MAX_ASPECT} to 1 is taken"
         )
     factor = config.factor
     if config.no_resize:

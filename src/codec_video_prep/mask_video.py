@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,10 @@ class MaskVideo:
     def __enter__(self) -> MaskVideo:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._side_by_side.close()
-        self._masked_only.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        with ExitStack() as stack:
+            for track in (self._side_by_side, self._masked_only):
+                stack.callback(track.finish if kind is None else track.abandon)
 
 
 class _Track:
@@ -62,6 +64,15 @@ class _Track:
             picture = np.pad(picture, ((0, self._extra[0]), (0, self._extra[1]), (0, 0)), mode="edge")
         self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
 
-    def close(self) -> None:
-        self._container.mux(self._stream.encode(None))
+    def finish(self) -> None:
+        try:
+            self._container.mux(self._stream.encode(None))
+        except BaseException:
+            self.abandon()
+            raise
         self._container.close()
+
+    def abandon(self) -> None:
+        """Close after a failure. Nothing more is muxed: FFmpeg crashes on that where the header was not written."""
+        with suppress(OSError):
+            self._container.close()

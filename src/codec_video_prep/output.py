@@ -7,6 +7,7 @@ folder wait for each other; the second finds what the first has done.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mediaref.errors import MediaRefError
+
+_log = logging.getLogger("mediaref")
 
 META = "meta.json"
 DONE = "_DONE"
@@ -113,7 +116,11 @@ def _wait_for_lock(file: BinaryIO) -> None:
         import msvcrt
 
         msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    else:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _log.warning("%s: another run works on this folder; waiting for it", file.name)
         fcntl.flock(file, fcntl.LOCK_EX)
 
 

@@ -7,8 +7,8 @@ flow past once, in display order, and no more prepared frames are kept than the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from codec_video_prep import sampling
 from codec_video_prep.bad_frames import is_bad
 from codec_video_prep.canvas import is_whole, keep_mask, pack_group
 from codec_video_prep.clock import Clock
-from codec_video_prep.config import OptionError, PreinferConfig
+from codec_video_prep.config import MAX_SAMPLES, OptionError, PreinferConfig
 from codec_video_prep.geometry import Geometry, resolve_geometry
 from codec_video_prep.grouping import Group, Grouper, clamp_bits_per_pixel, readiness_threshold
 from codec_video_prep.mask_video import MaskVideo
@@ -94,6 +94,8 @@ def _choose_frames(config: PreinferConfig, video: VideoFacts) -> sampling.Frames
         return np.arange(total)
     if mode == "uniform_count":
         return sampling.sample_uniformly(total, config.num_sampled_frames)
+    if video.duration * config.sample_fps > MAX_SAMPLES:
+        raise OptionError(f"sample_fps={config.sample_fps:g}: asks for more than {MAX_SAMPLES:,} frames of this video")
     by_rate = sampling.sample_by_rate(video.starts, video.duration, config.sample_fps)
     if mode == "fps":
         return by_rate
@@ -107,13 +109,14 @@ def _score(run: Run) -> tuple[list[Scores], dict[str, object] | None]:
     """Block scores of each sampled frame, from its bits, and what the clipping of I frames did."""
     wanted, places = np.unique(run.frames, return_inverse=True)
     scorer = BlockScorer(run.config, run.geometry)
-    costs = iter_bit_costs(run.video.index, wanted.tolist(), threads=run.threads)
-    for done in range(len(wanted)):
-        with run.clock("cv_reader_fetch_bitcost"):
-            cost = next(costs)
-        with run.clock("bitcost_to_score_maps"):
-            scorer.add(cost)
-        run.progress("bits", done + 1, len(wanted))
+    found = iter_bit_costs(run.video.index, wanted.tolist(), threads=run.threads)
+    with closing(found) as costs:
+        for done in range(len(wanted)):
+            with run.clock("cv_reader_fetch_bitcost"):
+                cost = next(costs)
+            with run.clock("bitcost_to_score_maps"):
+                scorer.add(cost)
+            run.progress("bits", done + 1, len(wanted))
     with run.clock("precompute_block_scores"):
         scores, clip_debug = scorer.finish()
     return [scores[place] for place in places], clip_debug
@@ -128,7 +131,8 @@ def _pack(run: Run, scores: Sequence[Scores], grouper: Grouper) -> Packed:
             rate = len(run.frames) / run.video.duration
             masks = stack.enter_context(MaskVideo(run.folder, run.geometry.padded, rate))
         packer = _Packer(run, grouper, writer, masks)
-        for place, picture in enumerate(_pictures(run)):
+        pictures = stack.enter_context(closing(_pictures(run)))  # closed, so that no thread of it outlives an error
+        for place, picture in enumerate(pictures):
             packer.add(int(run.frames[place]), picture, scores[place])
             run.progress("pixels", place + 1, len(run.frames))
         packed = packer.finish()
@@ -140,16 +144,17 @@ def _pack(run: Run, scores: Sequence[Scores], grouper: Grouper) -> Packed:
     return packed
 
 
-def _pictures(run: Run) -> Iterator[NDArray[np.uint8]]:
+def _pictures(run: Run) -> Generator[NDArray[np.uint8], None, None]:
     """The scaled picture of each sampled frame, in order; a frame that is sampled twice is decoded once."""
     wanted, repeats = np.unique(run.frames, return_counts=True)
     height, width = run.geometry.resized
-    decoded = decode_frames(run.video.index, wanted, threads=run.threads, size=(width, height))
-    for times in repeats:
-        with run.clock("decode_frames"):
-            _, picture = next(decoded)
-        for _ in range(times):
-            yield picture
+    frames = decode_frames(run.video.index, wanted, threads=run.threads, size=(width, height))
+    with closing(frames) as decoded:
+        for times in repeats:
+            with run.clock("decode_frames"):
+                _, picture = next(decoded)
+            for _ in range(times):
+                yield picture
 
 
 class _Packer:
@@ -188,18 +193,22 @@ class _Packer:
                 self._close(group)
         if not self._packed.groups:
             raise TooFewFramesError(
-                f"{self._run.config.video}: {len(self._ids)} frames were sampled, and a group takes at least "
+                f"{self._name}: {len(self._ids)} frames were sampled, and a group takes at least "
                 f"{self._grouper.shortest}; sample more frames or lower min_group_frames"
             )
         if self._ids:
             _log.warning(
                 "%s: the last %d sampled frames are too few for a group of at least %d; no canvas shows them",
-                self._run.config.video,
+                self._name,
                 len(self._ids),
                 self._grouper.shortest,
             )
             self._packed.dropped_frames = self._ids
         return self._packed
+
+    @property
+    def _name(self) -> str:
+        return self._run.video.index.source.name
 
     def _close(self, group: Group) -> None:
         run, images = self._run, self._run.config.images_per_group
@@ -207,7 +216,7 @@ class _Packer:
         with run.clock("process_groups_make_canvases"):
             canvases, origins = pack_group(group, self._window, self._ids, images, run.geometry)
         if not is_whole(origins):
-            raise AssertionError(f"{run.config.video}: a canvas of group {group.index} is padding in part")
+            raise AssertionError(f"{self._name}: a canvas of group {group.index} is padding in part")
         first_canvas = len(self._writer.names)
         self._packed.groups.append(group)
         self._packed.descriptions.append(describe_group(group, self._ids, first_canvas, run.config, run.geometry))

@@ -30,11 +30,14 @@ class Selection:
         """Add all blocks `[block rows, block columns]` of the frame at this place; frames come in ascending order."""
         flat = scores.ravel()
         self.offered += flat.size
-        everything = np.concatenate([self.scores, flat])
+        blocks = np.arange(flat.size)
+        if len(self.scores) == self.budget:  # most blocks are out at once: an equal score is not enough to come in
+            blocks = np.flatnonzero(flat > self.scores.min(initial=np.inf))
+        everything = np.concatenate([self.scores, flat[blocks]])
         kept = np.sort(np.argsort(-everything, kind="stable")[: self.budget])
         self.scores = everything[kept]
-        self.frames = np.concatenate([self.frames, np.full(flat.size, frame)])[kept]
-        self.blocks = np.concatenate([self.blocks, np.arange(flat.size)])[kept]
+        self.frames = np.concatenate([self.frames, np.full(len(blocks), frame)])[kept]
+        self.blocks = np.concatenate([self.blocks, blocks])[kept]
 
     @property
     def total(self) -> float:

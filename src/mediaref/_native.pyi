@@ -19,7 +19,7 @@ class PacketHeaders:
         """Handle of the parameter sets in force *before* each packet, for `StreamParser.bit_costs`."""
     @property
     def has_picture(self) -> NDArray[np.bool_]:
-        """False for packets without a coded primary picture (parameter sets or SEI alone)."""
+        """False for packets without a picture that is shown (parameter sets or SEI alone, hidden frames of VP9)."""
     @property
     def is_second_field(self) -> NDArray[np.bool_]:
         """True where the packet holds only the second field of the frame begun by the packet before it."""
@@ -60,6 +60,9 @@ class FrameCosts:
     def picture_type(self) -> str:
         """`I`, `P` or `B`."""
     @property
+    def is_shown(self) -> bool:
+        """False for a frame that only serves others (VP9)."""
+    @property
     def unit(self) -> int:
         """Side of a block of the map in luma samples."""
     @property
@@ -94,8 +97,8 @@ class FrameCosts:
     def information(self) -> NDArray[np.float32]:
         """`[rows, cols]`: the cost with the arithmetic coder's fraction of a bit kept."""
     @property
-    def qp(self) -> NDArray[np.int8]:
-        """`[rows, cols]`: luma quantisation parameter of each block."""
+    def qp(self) -> NDArray[np.int16]:
+        """`[rows, cols]`: luma quantisation parameter of each block; VP9: its quantiser index, 0 to 255."""
     @property
     def kind(self) -> NDArray[np.uint8]:
         """`[rows, cols]`: 0 skipped, 1 inter, 2 intra, 3 PCM or lossless."""
@@ -120,10 +123,13 @@ class ParseError:
 class StreamParser:
     """Parser of one video stream. Scan packets in decoding order, then ask for the costs of any of their frames.
 
-    Raises `ValueError` for an unknown codec.
+    `codec` is `h264`, `hevc` or `vp9`. Raises `ValueError` for another one.
     """
 
     def __init__(self, codec: str, extradata: bytes = b"") -> None: ...
+    @property
+    def has_packet_access(self) -> bool:
+        """Whether a frame's costs can be read from its own packets (`bit_costs`), or only in a `ChainParser`."""
     def set_extradata(self, extradata: bytes) -> None:
         """Parameter sets from the container that hold from the next scanned packet on (a new sample description)."""
     def scan(self, packets: Sequence[bytes]) -> PacketHeaders:
@@ -134,4 +140,21 @@ class StreamParser:
         """Bit costs of frames, each given as (handle from `PacketHeaders.parameter_sets`, its one or two packets).
 
         Frames are parsed independently of each other, on up to `threads` threads, with the GIL released.
+        Raises `ValueError` for a handle that was never given out.
         """
+
+@final
+class ChainParser:
+    """Parser of VP9 frames, each of which takes over probabilities, motion vectors and segments from those before it.
+
+    Feed it packets in decoding order, the first being one where decoding can start. After a damaged packet every
+    packet gives an error until one resets the decoder. The GIL is released.
+    """
+
+    def __init__(self) -> None: ...
+    def copy(self) -> ChainParser:
+        """A checkpoint: both can go on from here."""
+    def parse(self, packets: Sequence[bytes], wanted: Sequence[bool]) -> list[list[FrameCosts] | ParseError]:
+        """Costs of the frames in each of the next packets: shown and hidden; an empty list for those not wanted."""
+    def parse_last(self, packets: Sequence[bytes], wanted: Sequence[bool]) -> list[list[FrameCosts] | ParseError]:
+        """As `parse`, but reads no more than the wanted packets depend on, and leaves the parser where it was."""

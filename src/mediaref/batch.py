@@ -42,7 +42,7 @@ def load(ref: MediaRef, format: str, *, threads: int | None, storage_options: St
     if ref.pts_ns is None:
         with _saying(f"Failed to load image from {shorten(ref.uri)}"):
             return images.decode(locate(ref.uri, storage_options).read(), wanted)
-    with _saying(f"Failed to load frame at {ref.pts_ns / _SECOND}s from {shorten(ref.uri)}"):
+    with _saying(f"Failed to load frame at {_seconds(ref)} from {shorten(ref.uri)}"):
         index = _index(ref.uri, storage_options)
         from mediaref.video_decoder.pyav import decode_frames
 
@@ -52,8 +52,12 @@ def load(ref: MediaRef, format: str, *, threads: int | None, storage_options: St
 
 def load_bit_cost(ref: MediaRef, *, storage_options: StorageOptions | None) -> BitCost:
     """The bit costs of one reference; see `MediaRef.to_bit_cost`."""
-    (cost,) = batch_bit_costs([ref], storage_options=storage_options)
-    return cost
+    with _saying(f"Failed to read the bit costs at {_seconds(ref)} from {shorten(ref.uri)}"):
+        (cost,) = _bit_cost_group([(0, ref)], 1, storage_options).values()
+        if isinstance(cost, MediaRefError):
+            raise cost
+        result: BitCost = cost
+        return result
 
 
 def batch_decode(
@@ -283,6 +287,10 @@ def _stream(
             else:
                 latest, pixels = next(decoded)
                 yield _settled(pixels, ref, on_error)
+
+
+def _seconds(ref: MediaRef) -> str:
+    return "no time" if ref.pts_ns is None else f"{ref.pts_ns / _SECOND}s"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,21 +17,21 @@ from mediaref.errors import (
     MediaRefError,
     UnsupportedBitstreamError,
 )
+from mediaref.native_costs import frame_costs
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import PARSED_CODECS
-from mediaref.video_decoder.reader import PacketReader
 
 if TYPE_CHECKING:
     from mediaref._native import FrameCosts, ParseError
-    from mediaref.video_decoder.orientation import Orientation
 
 _Number = TypeVar("_Number", bound=np.generic)
 
-#: Frames parsed in one go for each thread: enough to share out evenly, few enough to keep memory low.
-_FRAMES_A_THREAD = 16
 _CELL = 4
+#: Codecs whose quantiser index goes up to 255.
+_WIDE_QP = frozenset({"vp9"})
 _ERRORS: Mapping[str, type[MediaRefError]] = {
     "corrupt": CorruptMediaError,
     "unsupported": UnsupportedBitstreamError,
@@ -74,8 +74,8 @@ class BitCost:
     syntax: Mapping[str, NDArray[np.uint32]] = field(repr=False)
     #: float32 [rows, cols]: `bits` with the arithmetic coder's fraction of a bit kept.
     information: NDArray[np.float32] = field(repr=False)
-    #: int8 [rows, cols]: luma quantisation parameter.
-    qp: NDArray[np.int8] = field(repr=False)
+    #: int8 [rows, cols]: luma quantisation parameter; VP9: int16, its quantiser index from 0 to 255.
+    qp: NDArray[np.int8] | NDArray[np.int16] = field(repr=False)
     #: uint8 [rows, cols]: 0 skipped, 1 inter, 2 intra, 3 PCM or lossless.
     kind: NDArray[np.uint8] = field(repr=False)
     #: What must be read for this map: its own `packet`, or the `gop` before it too.
@@ -114,40 +114,40 @@ def read_bit_costs(
     """The bit costs of some frames of a video: one `BitCost` for each entry of `frames`, in that order.
 
     `frames` are display indices; None means all, in display order. `hidden=True` adds the frames of VP9 and AV1 that
-    are never shown. `threads` is how many pictures are parsed at once; None: as many as this process has CPUs.
+    are never shown, each before the one shown next, whose `frame_index` it has. `threads` is how many pictures are
+    parsed at once; None: as many as this process has CPUs.
     Raises what `VideoIndex.open` raises, `FrameIndexError`, `UnsupportedBitstreamError` (the codec or a coding tool,
     named), `CorruptMediaError` and `LimitExceededError` with the frame and the byte where parsing stopped.
     """
     index = _parsed_index(video, storage_options)
     asked = range(len(index)) if frames is None else frames
-    return list(iter_bit_costs(index, asked, threads=threads))
+    return list(iter_bit_costs(index, asked, hidden=hidden, threads=threads))
 
 
 def iter_bit_costs(
     video: str | os.PathLike[str] | Source | VideoIndex,
     frames: Sequence[int],
     *,
+    hidden: bool = False,
     threads: int | None = None,
     storage_options: StorageOptions | None = None,
-) -> Iterator[BitCost]:
+) -> Generator[BitCost, None, None]:
     """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for."""
-    for cost in bit_costs_or_errors(video, frames, threads=threads, storage_options=storage_options):
-        if isinstance(cost, MediaRefError):
-            raise cost
-        yield cost
+    return _raising(bit_costs_or_errors(video, frames, hidden=hidden, threads=threads, storage_options=storage_options))
 
 
 def bit_costs_or_errors(
     video: str | os.PathLike[str] | Source | VideoIndex,
     frames: Sequence[int],
     *,
+    hidden: bool = False,
     threads: int | None = None,
     storage_options: StorageOptions | None = None,
 ) -> Iterator[BitCost | MediaRefError]:
     """As `iter_bit_costs`, but a frame that cannot be parsed gives its error in its place, and the rest goes on."""
     index = _parsed_index(video, storage_options)
     index.check(frames)
-    return _iterate(index, frames, resolve_threads(threads))
+    return _iterate(index, frames, resolve_threads(threads), hidden)
 
 
 def _parsed_index(
@@ -161,68 +161,92 @@ def _parsed_index(
     return index
 
 
-def _iterate(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[BitCost | MediaRefError]:
-    assert index.parser is not None
-    at_once = _FRAMES_A_THREAD * threads
-    with PacketReader(index) as reader:
-        for begin in range(0, len(frames), at_once):
-            asked = [int(frame) for frame in frames[begin : begin + at_once]]
-            distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
-            packets_of = {frame: index.packets_of(frame) for frame in distinct}
-            content = {
-                row: bytes(packet) for row, packet in reader.read([r for rows in packets_of.values() for r in rows])
-            }
-            costs = index.parser.bit_costs(
-                [
-                    (int(index.packets.parameter_sets[rows[0]]), [content[row] for row in rows])
-                    for rows in packets_of.values()
-                ],
-                threads,
-            )
-            made = {frame: _result(index, frame, cost) for frame, cost in zip(distinct, costs, strict=True)}
-            yield from (made[frame] for frame in asked)
+def _raising(costs: Iterator[BitCost | MediaRefError]) -> Generator[BitCost, None, None]:
+    for cost in costs:
+        if isinstance(cost, MediaRefError):
+            raise cost
+        yield cost
 
 
-def _result(index: VideoIndex, frame: int, costs: FrameCosts | ParseError) -> BitCost | MediaRefError:
-    from mediaref._native import ParseError
+def _iterate(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[BitCost | MediaRefError]:
+    placements: dict[tuple[object, ...], _Placement] = {}  # one for each size that the coded pictures have
+    for frame, costs in zip(frames, frame_costs(index, frames, threads, hidden), strict=True):
+        if not isinstance(costs, list):
+            yield _error(index, int(frame), costs)
+            continue
+        for each in costs:
+            size = (each.coded_width, each.coded_height, each.crop)
+            if size not in placements:
+                placements[size] = _Placement.of(index, each)
+            yield _bit_cost(index, int(frame), each, placements[size])
 
-    if not isinstance(costs, ParseError):
-        return _bit_cost(index, frame, costs)
+
+def _error(index: VideoIndex, frame: int, error: ParseError) -> MediaRefError:
     row = int(index.packet_of[frame])
-    return _ERRORS[costs.kind](
+    return _ERRORS[error.kind](
         f"{index.source.name}: frame {frame} (packet {row}, byte {int(index.packets.position[row])}) stops at byte "
-        f"{costs.byte_position} of its packet: {costs.message}"
+        f"{error.byte_position} of its packet: {error.message}"
     )
 
 
-def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts) -> BitCost:
-    turn = index.orientation
-    left, top, width, height = _displayed_rectangle(index, costs)
-
-    def turned(map: NDArray[_Number]) -> NDArray[_Number]:
-        return np.ascontiguousarray(turn.apply(map))
-
-    shown_width, shown_height = turn.apply_size(width, height)
+def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts, place: _Placement) -> BitCost:
+    assert index.parser is not None
+    turned = place.turned
     return BitCost(
         frame_index=frame,
         pts_ns=None if index.pts_ns is None else int(index.pts_ns[frame]),
-        is_shown=True,
+        is_shown=costs.is_shown,
         codec=index.codec,
         picture_type=costs.picture_type,
-        width=shown_width,
-        height=shown_height,
+        width=place.width,
+        height=place.height,
         unit=costs.unit,
-        origin=_origin(turn, costs, (left, top, width, height)),
+        origin=place.origin,
         bits=turned(costs.bits),
-        cells=turned(_displayed_cells(costs.cells, left, top, width, height)),
+        cells=turned(_displayed_cells(costs.cells, *place.displayed)),
         overhead_bits=costs.overhead_bits,
         packet_bits=costs.packet_bits,
-        syntax={name: turned(getattr(costs, name)) for name in ("mode", "motion", "luma", "chroma")},
+        syntax={
+            "mode": turned(costs.mode),
+            "motion": turned(costs.motion),
+            "luma": turned(costs.luma),
+            "chroma": turned(costs.chroma),
+        },
         information=turned(costs.information),
-        qp=turned(costs.qp),
+        qp=turned(costs.qp) if index.codec in _WIDE_QP else turned(costs.qp.astype(np.int8)),
         kind=turned(costs.kind),
-        random_access="packet",
+        random_access="packet" if index.parser.has_packet_access else "gop",
     )
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """How coded pictures of one size are shown."""
+
+    turn: Orientation
+    #: Left, top, width and height of what is shown of the coded picture, before turning.
+    displayed: tuple[int, int, int, int]
+    #: Where the displayed picture begins (x, y) within the turned maps.
+    origin: tuple[int, int]
+    #: Displayed size, after turning.
+    width: int
+    height: int
+    is_upright: bool
+
+    @classmethod
+    def of(cls, index: VideoIndex, costs: FrameCosts) -> _Placement:
+        turn, displayed = index.orientation, _displayed_rectangle(index, costs)
+        left, top, width, height = displayed
+        rows, cols = costs.bits.shape
+        right, bottom = cols * costs.unit - left - width, rows * costs.unit - top - height
+        if turn.transpose:
+            left, top, right, bottom = top, left, bottom, right
+        origin = (right if turn.flip_columns else left, bottom if turn.flip_rows else top)
+        return cls(turn, displayed, origin, *turn.apply_size(width, height), is_upright=turn == Orientation())
+
+    def turned(self, map: NDArray[_Number]) -> NDArray[_Number]:
+        """A map as it is shown, contiguous."""
+        return np.ascontiguousarray(map if self.is_upright else self.turn.apply(map))
 
 
 def _displayed_rectangle(index: VideoIndex, costs: FrameCosts) -> tuple[int, int, int, int]:
@@ -236,16 +260,6 @@ def _displayed_rectangle(index: VideoIndex, costs: FrameCosts) -> tuple[int, int
     if uncropped and all(shown == coded for shown, coded in blocks) and stored[0] <= width and stored[1] <= height:
         return left, top, *stored
     return left, top, width, height
-
-
-def _origin(turn: Orientation, costs: FrameCosts, displayed: tuple[int, int, int, int]) -> tuple[int, int]:
-    """Where the displayed picture begins (x, y) within the turned maps, in luma samples."""
-    left, top, width, height = displayed
-    rows, cols = costs.bits.shape
-    right, bottom = cols * costs.unit - left - width, rows * costs.unit - top - height
-    if turn.transpose:
-        left, top, right, bottom = top, left, bottom, right
-    return (right if turn.flip_columns else left, bottom if turn.flip_rows else top)
 
 
 def _displayed_cells(cells: NDArray[np.float32], left: int, top: int, width: int, height: int) -> NDArray[np.float32]:

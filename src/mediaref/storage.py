@@ -73,7 +73,10 @@ class Source:
         try:
             if self.path is not None:
                 return Path(self.path).open("rb")
-            return cast(BinaryIO, self._filesystem_and_path()[0].open(self._filesystem_and_path()[1], "rb"))
+            filesystem, path = self._filesystem_and_path()
+            file = filesystem.open(path, "rb")
+            # fsspec's in-memory files are one object for all who open them, its position included.
+            return io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else cast(BinaryIO, file)
         except MediaRefError:
             raise
         except Exception as error:

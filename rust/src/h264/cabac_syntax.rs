@@ -50,9 +50,39 @@ const CONTEXT_MASK: usize = 1023;
 /// Largest prefix of Exp-Golomb suffixes: values of more bits than any conforming stream has.
 const MAX_SUFFIX_BITS: u32 = 24;
 
+/// Contexts of the residual blocks of one `ctxBlockCat`, apart from the others so that they stay close together.
+#[derive(Clone, Copy, Default)]
+struct ResidualContexts {
+    /// Of frame macroblocks, and of field macroblocks.
+    maps: [SignificanceContexts; 2],
+    levels: [Context; 16],
+}
+
+#[derive(Clone, Copy, Default)]
+struct SignificanceContexts {
+    significant: [Context; 16],
+    last: [Context; 16],
+}
+
+impl ResidualContexts {
+    fn new(contexts: &[Context; 1024], category: usize) -> Self {
+        // Tables of 10 to 15 contexts: what a copy of 16 has too many is never used.
+        let at = |ctx_idx: usize| std::array::from_fn(|i| contexts[(ctx_idx + i).min(1023)]);
+        Self {
+            maps: std::array::from_fn(|field| SignificanceContexts {
+                significant: at(SIGNIFICANT_COEFF_FLAG[field][category]),
+                last: at(LAST_SIGNIFICANT_COEFF_FLAG[field][category]),
+            }),
+            levels: at(COEFF_ABS_LEVEL_MINUS1[category]),
+        }
+    }
+}
+
 pub struct CabacSyntax<'a> {
     engine: Cabac<'a>,
-    contexts: Box<[Context; 1024]>,
+    /// By ctxIdx; those of significance maps and levels live in `residual`.
+    contexts: [Context; 1024],
+    residual: [ResidualContexts; 14],
     /// 1 in field macroblocks.
     field: usize,
     bytes: &'a [u8],
@@ -64,7 +94,9 @@ impl<'a> CabacSyntax<'a> {
     pub fn new(bytes: &'a [u8], start: usize, end: usize, header: &SliceHeader) -> Result<Self> {
         let engine = Cabac::new(bytes, start)?;
         engine.check(end)?;
-        Ok(Self { engine, contexts: init_contexts(header), field: 0, bytes, end })
+        let contexts = init_contexts(header);
+        let residual = std::array::from_fn(|category| ResidualContexts::new(&contexts, category));
+        Ok(Self { engine, contexts, residual, field: 0, bytes, end })
     }
 
     /// `mb_skip_flag`; `ctx_idx_inc` counts neighbours that are not skipped.
@@ -113,18 +145,19 @@ impl<'a> CabacSyntax<'a> {
     }
 
     /// Coefficients of a block whose `coded_block_flag` is 1: significance map, then levels (7.3.5.3.3).
+    /// `increments` are the ctxIdxInc of both flags for every coefficient but the last.
     #[inline(always)]
     fn coefficients(&mut self, category: usize, increments: impl Iterator<Item = (usize, usize)>) -> Result<()> {
-        let significant = SIGNIFICANT_COEFF_FLAG[self.field][category];
-        let last = LAST_SIGNIFICANT_COEFF_FLAG[self.field][category];
+        let contexts = &mut self.residual[category];
+        let map = &mut contexts.maps[self.field];
         // A copy that the compiler keeps in registers.
         let mut engine = self.engine.clone();
         let mut count = 0;
         let mut ended = false;
         for (significant_inc, last_inc) in increments {
-            if engine.decision(&mut self.contexts[(significant + significant_inc) & CONTEXT_MASK]) {
+            if engine.decision(&mut map.significant[significant_inc & 15]) {
                 count += 1;
-                if engine.decision(&mut self.contexts[(last + last_inc) & CONTEXT_MASK]) {
+                if engine.decision(&mut map.last[last_inc & 15]) {
                     ended = true;
                     break;
                 }
@@ -132,23 +165,27 @@ impl<'a> CabacSyntax<'a> {
         }
         // The last coefficient is significant if no other one was said to be the last.
         count += u32::from(!ended);
-        self.engine = levels(engine, &mut self.contexts, category, count)?;
+        let most_greater = if category == CAT_CHROMA_DC { 3 } else { 4 };
+        self.engine = levels(engine, &mut contexts.levels, most_greater, count)?;
         Ok(())
     }
 }
 
 /// `coeff_abs_level_minus1` and `coeff_sign_flag` of `count` coefficients (9.3.3.1.3).
 #[inline(always)]
-fn levels<'a>(mut engine: Cabac<'a>, contexts: &mut [Context; 1024], category: usize, count: u32) -> Result<Cabac<'a>> {
-    let base = COEFF_ABS_LEVEL_MINUS1[category];
-    let most_greater = if category == CAT_CHROMA_DC { 3 } else { 4 };
+fn levels<'a>(
+    mut engine: Cabac<'a>,
+    contexts: &mut [Context; 16],
+    most_greater: usize,
+    count: u32,
+) -> Result<Cabac<'a>> {
     let (mut equal_1, mut greater_1) = (0, 0);
     for _ in 0..count {
         let first = if greater_1 > 0 { 0 } else { 4.min(1 + equal_1) };
-        if !engine.decision(&mut contexts[(base + first) & CONTEXT_MASK]) {
+        if !engine.decision(&mut contexts[first & 15]) {
             equal_1 += 1;
         } else {
-            let context = &mut contexts[(base + 5 + most_greater.min(greater_1)) & CONTEXT_MASK];
+            let context = &mut contexts[(5 + most_greater.min(greater_1)) & 15];
             let mut prefix = 1;
             while prefix < 14 && engine.decision(context) {
                 prefix += 1;
@@ -176,11 +213,11 @@ fn exp_golomb_suffix(engine: &mut Cabac, mut k: u32) -> Result<u32> {
     Ok(value + engine.bypass_bits(k))
 }
 
-fn init_contexts(header: &SliceHeader) -> Box<[Context; 1024]> {
+fn init_contexts(header: &SliceHeader) -> [Context; 1024] {
     let table = if header.slice_type.is_intra() { 0 } else { 1 + header.cabac_init_idc };
     let qp = header.slice_qp.clamp(0, 51);
     // 9-5
-    Box::new(CONTEXT_INIT[table].map(|(m, n)| context_from_pre_ctx_state(((i32::from(m) * qp) >> 4) + i32::from(n))))
+    CONTEXT_INIT[table].map(|(m, n)| context_from_pre_ctx_state(((i32::from(m) * qp) >> 4) + i32::from(n)))
 }
 
 impl MacroblockSyntax for CabacSyntax<'_> {
@@ -370,8 +407,8 @@ impl MacroblockSyntax for CabacSyntax<'_> {
     }
 
     fn residual_block(&mut self, block: BlockContext) -> Result<u8> {
-        let nonzero = |coded: Option<u8>| usize::from(coded.is_some_and(|value| value != 0));
-        let ctx_idx = CODED_BLOCK_FLAG[block.category] + nonzero(block.a) + 2 * nonzero(block.b);
+        let ctx_idx_inc = usize::from(block.a != 0) + 2 * usize::from(block.b != 0);
+        let ctx_idx = CODED_BLOCK_FLAG[block.category] + ctx_idx_inc;
         if !self.decision(ctx_idx) {
             return Ok(0);
         }

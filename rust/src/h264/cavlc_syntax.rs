@@ -1,7 +1,7 @@
 //! Macroblock syntax elements in Exp-Golomb codes and CAVLC (9.1, 9.2).
 
 use super::mb_type::{MbType, SubMbType};
-use super::syntax::{BlockContext, CAT_CHROMA_DC, MacroblockSyntax, PatternNeighbours};
+use super::syntax::{BlockContext, CAT_CHROMA_DC, MacroblockSyntax, PatternNeighbours, UNAVAILABLE};
 use super::vlc_tables as tables;
 use super::vlc_tables::Code;
 use crate::bits::BitReader;
@@ -207,12 +207,10 @@ impl<'a> CavlcSyntax<'a> {
 
 /// `nC` (9.2.1).
 #[inline(always)]
-fn n_c(a: Option<u8>, b: Option<u8>) -> u8 {
-    match (a, b) {
-        (Some(a), Some(b)) => (a + b + 1) >> 1,
-        (Some(n), None) | (None, Some(n)) => n,
-        (None, None) => 0,
-    }
+fn n_c(a: u8, b: u8) -> u8 {
+    let sum = a + b;
+    // At most 16 each: a sum of UNAVAILABLE and above is one neighbour's own number, or none.
+    if sum < UNAVAILABLE { (sum + 1) >> 1 } else { sum & (UNAVAILABLE - 1) }
 }
 
 impl MacroblockSyntax for CavlcSyntax<'_> {
@@ -332,5 +330,50 @@ impl MacroblockSyntax for CavlcSyntax<'_> {
         self.reader.skip(alignment + bits);
         self.reader.check()?;
         Ok(alignment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_every_code_is_found(codes: &[Code], table: &Lookup) {
+        for (symbol, &(length, value)) in codes.iter().enumerate().filter(|(_, code)| code.0 > 0) {
+            // Whatever follows the code must not matter.
+            for after in [0, u64::MAX] {
+                let word = u64::from(value) << (64 - length) | after >> length;
+                let bytes = word.to_be_bytes();
+                let mut syntax = CavlcSyntax::new(BitReader::new(&bytes));
+                assert_eq!(syntax.code(table).unwrap() as usize, symbol);
+                assert_eq!(syntax.tell(), usize::from(length));
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_of_every_table_is_found() {
+        assert_every_code_is_found(&tables::COEFF_TOKEN_NC_0, &COEFF_TOKEN[0]);
+        assert_every_code_is_found(&tables::COEFF_TOKEN_NC_2, &COEFF_TOKEN[1]);
+        assert_every_code_is_found(&tables::COEFF_TOKEN_NC_4, &COEFF_TOKEN[2]);
+        assert_every_code_is_found(&tables::COEFF_TOKEN_CHROMA_DC_420, &COEFF_TOKEN_CHROMA_DC[0]);
+        assert_every_code_is_found(&tables::COEFF_TOKEN_CHROMA_DC_422, &COEFF_TOKEN_CHROMA_DC[1]);
+        let all = [
+            (&tables::TOTAL_ZEROS_4X4[..], &TOTAL_ZEROS_4X4[..]),
+            (&tables::TOTAL_ZEROS_CHROMA_DC_420[..], &TOTAL_ZEROS_CHROMA_DC_420[..]),
+            (&tables::TOTAL_ZEROS_CHROMA_DC_422[..], &TOTAL_ZEROS_CHROMA_DC_422[..]),
+            (&tables::RUN_BEFORE[..], &RUN_BEFORE[..]),
+        ];
+        for (codes, lookups) in all {
+            codes.iter().zip(lookups).for_each(|(codes, table)| assert_every_code_is_found(codes, table));
+        }
+    }
+
+    #[test]
+    fn coded_block_patterns_are_permutations() {
+        for patterns in CODED_BLOCK_PATTERN {
+            let mut sorted = patterns;
+            sorted.sort_unstable();
+            assert!(sorted.iter().zip(0..).all(|(&pattern, i)| pattern == i));
+        }
     }
 }

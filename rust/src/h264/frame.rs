@@ -27,8 +27,7 @@ pub struct Scratch {
 
 /// The costs of one frame. `sets` are those in force before it, `packets` its one packet, or one for each field.
 pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
-    let old_x264 = sets.x264_build.is_some_and(|build| build < X264_BUILD_WITH_444_FIXED);
-    let mut frame = Frame::new(sets, old_x264, scratch);
+    let mut frame = Frame::new(sets, false, scratch);
     let result = frame.parse(packets);
     if result.is_err() && frame.depends_on_x264_build() {
         // Cut files have lost the message that names the build; what adds up to the last bit tells it as well.
@@ -39,25 +38,29 @@ pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]], scratch: &mut Scratch)
 
 struct Frame<'a> {
     sets: Cow<'a, ParameterSets>,
-    old_x264: bool,
+    /// The encoder is taken for an old x264, whatever the stream says.
+    assume_old_x264: bool,
     map: Option<FrameMap>,
     previous: Option<SliceHeader>,
     /// Colour planes in the current picture that are coded apart, or 1.
     planes: usize,
     slices: u32,
+    /// Why the first slice with an unreadable header was left out.
+    dropped_slice: Option<Error>,
     overhead: u64,
     scratch: &'a mut Scratch,
 }
 
 impl<'a> Frame<'a> {
-    fn new(sets: &'a ParameterSets, old_x264: bool, scratch: &'a mut Scratch) -> Self {
+    fn new(sets: &'a ParameterSets, assume_old_x264: bool, scratch: &'a mut Scratch) -> Self {
         Self {
             sets: Cow::Borrowed(sets),
-            old_x264,
+            assume_old_x264,
             map: None,
             previous: None,
             planes: 0,
             slices: 0,
+            dropped_slice: None,
             overhead: 0,
             scratch,
         }
@@ -116,7 +119,15 @@ impl<'a> Frame<'a> {
     }
 
     fn slice_of_rbsp(&mut self, nal_header: NalHeader, rbsp: &Rbsp) -> Result<()> {
-        let header = SliceHeader::parse(nal_header, rbsp, &self.sets)?;
+        let header = match SliceHeader::parse(nal_header, rbsp, &self.sets) {
+            Ok(header) => header,
+            Err(error) => {
+                // What only calls itself a slice does no harm as long as the others make up the picture.
+                self.dropped_slice.get_or_insert(error);
+                self.overhead += rbsp.bit_len() as u64;
+                return Ok(());
+            }
+        };
         if header.redundant_pic_cnt > 0 {
             self.overhead += rbsp.bit_len() as u64;
             return Ok(());
@@ -131,9 +142,11 @@ impl<'a> Frame<'a> {
             FrameMap::new(16, sps.pic_width_in_mbs * 16, sps.pic_height_in_mbs() * 16, sps.crop)
         });
         map.picture_type = map.picture_type.or(header.slice_type.picture_type());
+        let build_is_old = self.sets.x264_build.is_some_and(|build| build < X264_BUILD_WITH_444_FIXED);
+        let old_x264 = self.assume_old_x264 || build_is_old;
         let store = &mut self.scratch.stores[usize::from(header.colour_plane_id)];
         let header = self.previous.insert(header);
-        self.overhead += slice_data(header, rbsp, self.slices, self.old_x264, store, map)? as u64;
+        self.overhead += slice_data(header, rbsp, self.slices, old_x264, store, map)? as u64;
         Ok(())
     }
 
@@ -168,8 +181,10 @@ impl<'a> Frame<'a> {
     }
 
     fn finish(&mut self, packet_bits: u64) -> Result<FrameMap> {
-        self.check_coverage()?;
-        let mut map = self.map.take().ok_or_else(|| Error::corrupt("the packet holds no slice", 0))?;
+        let covered = self.check_coverage();
+        let complete = covered.and(self.map.take().ok_or_else(|| Error::corrupt("the packet holds no slice", 0)));
+        // What is missing may be the slice that was left out: why it was says more.
+        let mut map = complete.map_err(|error| self.dropped_slice.take().unwrap_or(error))?;
         map.overhead_bits = self.overhead;
         map.packet_bits = packet_bits;
         if !map.accounts_for_every_bit() {

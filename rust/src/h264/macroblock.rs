@@ -14,8 +14,6 @@ pub const ORIGIN: usize = STRIDE + 1;
 /// The same for 8x8 blocks.
 const STRIDE_8X8: usize = 3;
 const ORIGIN_8X8: usize = STRIDE_8X8 + 1;
-/// `total_coeff` of a border block that is not available.
-pub const UNAVAILABLE: u8 = 255;
 
 /// What never changes within a slice.
 pub struct SliceContext<'a> {
@@ -102,16 +100,19 @@ impl Default for Macroblock {
 
 impl Macroblock {
     /// Makes it the next macroblock, skipped until more is parsed.
+    #[inline(always)]
     pub fn begin(&mut self, neighbours: Neighbours, is_field: bool) {
         self.neighbours = neighbours;
         self.is_field = is_field;
         self.is_intra = false;
-        self.mb_type = None;
+        // A skipped macroblock leaves its costs as they are: none.
+        if self.mb_type.take().is_some() {
+            self.cost = Cost::default();
+        }
         self.transform_size_8x8 = false;
         self.coded_block_pattern = 0;
         self.intra_chroma_pred_mode = false;
         self.dc_coded = 0;
-        self.cost = Cost::default();
     }
 
     /// Clears the blocks inside the border, and the border with them.
@@ -124,6 +125,7 @@ impl Macroblock {
     }
 
     /// Leaves in `info` what later macroblocks need of this one.
+    #[inline(always)]
     pub fn store(&self, slice: &SliceContext, info: &mut MbInfo) {
         let mb_type = self.mb_type;
         info.slice = slice.slice;
@@ -177,6 +179,7 @@ impl Macroblock {
 }
 
 /// `macroblock_layer()`.
+#[inline(never)]
 pub fn macroblock_layer<E: MacroblockSyntax>(
     e: &mut E,
     slice: &SliceContext,

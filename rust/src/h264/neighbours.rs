@@ -118,14 +118,17 @@ impl MbStore {
         self.mbs.resize(count + 1, MbInfo::default());
     }
 
+    #[inline(always)]
     pub fn get(&self, position: usize) -> &MbInfo {
         &self.mbs[position]
     }
 
+    #[inline(always)]
     pub fn at(&self, mb_addr: usize) -> &MbInfo {
         &self.mbs[mb_addr + 1]
     }
 
+    #[inline(always)]
     pub fn at_mut(&mut self, mb_addr: usize) -> &mut MbInfo {
         &mut self.mbs[mb_addr + 1]
     }
@@ -135,6 +138,7 @@ impl MbStore {
         self.mbs.iter().skip(1).filter(|mb| mb.slice == 0).count()
     }
 
+    #[inline(always)]
     fn if_in_slice(&self, mb_addr: Option<usize>, slice: u32) -> usize {
         match mb_addr {
             Some(addr) if self.at(addr).slice == slice => addr + 1,
@@ -143,6 +147,7 @@ impl MbStore {
     }
 
     /// 6.4.9: frames without MBAFF, and fields.
+    #[inline(always)]
     pub fn neighbours(&self, mb_addr: usize, column: usize, slice: u32) -> Neighbours {
         let left = if column > 0 { Some(mb_addr - 1) } else { None };
         let a = self.if_in_slice(left, slice);
@@ -191,5 +196,58 @@ impl MbStore {
             _ => (left + usize::from(is_bottom), left + usize::from(is_bottom), &SAME),
         };
         Neighbours { a, b, lower_a, rows }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Table 6-4 for xN < 0, as it stands there: the neighbour is the bottom macroblock of the left pair, and yM.
+    fn table_6_4(y: usize, max_h: usize, is_field: bool, is_bottom: bool, left_is_field: bool) -> (bool, usize) {
+        match (is_field, is_bottom, left_is_field) {
+            (false, _, false) => (is_bottom, y),
+            (false, false, true) => (y % 2 != 0, y >> 1),
+            (false, true, true) => (y % 2 != 0, (y + max_h) >> 1),
+            (true, _, true) => (is_bottom, y),
+            (true, false, false) if y < max_h / 2 => (false, y << 1),
+            (true, false, false) => (true, (y << 1) - max_h),
+            (true, true, false) if y < max_h / 2 => (false, (y << 1) + 1),
+            (true, true, false) => (true, (y << 1) + 1 - max_h),
+        }
+    }
+
+    #[test]
+    fn rows_beside_a_pair_are_those_of_table_6_4() {
+        for case in 0..8 {
+            let (is_field, is_bottom, left_is_field) = (case & 1 != 0, case & 2 != 0, case & 4 != 0);
+            let mut store = MbStore::default();
+            store.reset(2, 4);
+            for mb_addr in 0..2 {
+                store.at_mut(mb_addr).slice = 1;
+                store.at_mut(mb_addr).flags.is_field = left_is_field;
+            }
+            let neighbours = store.neighbours_mbaff(2 + usize::from(is_bottom), 1, 1, is_field);
+            for row in 0..4 {
+                let (below, y) = table_6_4(4 * row, 16, is_field, is_bottom, left_is_field);
+                assert_eq!(neighbours.left(row), (1 + usize::from(below), y / 4));
+            }
+            for row in 0..2 {
+                let (below, y) = table_6_4(4 * row, 8, is_field, is_bottom, left_is_field);
+                assert_eq!(neighbours.left_of_8_lines(row), (1 + usize::from(below), y / 4));
+            }
+        }
+    }
+
+    #[test]
+    fn another_slice_is_no_neighbour() {
+        let mut store = MbStore::default();
+        store.reset(2, 4);
+        store.at_mut(0).slice = 1;
+        store.at_mut(1).slice = 2;
+        let neighbours = store.neighbours(2, 0, 1);
+        assert_eq!((neighbours.a, neighbours.b), (NOWHERE, 1));
+        assert_eq!(store.neighbours(3, 1, 1).b, NOWHERE);
+        assert_eq!(store.missing(), 2);
     }
 }

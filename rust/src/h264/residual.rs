@@ -1,8 +1,8 @@
 //! Residual data (7.3.5.3): which blocks are coded, their contexts, and what each costs.
 
-use super::macroblock::{Macroblock, ORIGIN, STRIDE, SliceContext, UNAVAILABLE};
+use super::macroblock::{Macroblock, ORIGIN, STRIDE, SliceContext};
 use super::neighbours::MbStore;
-use super::syntax::{BlockContext, CAT_CHROMA_AC, CAT_CHROMA_DC, MacroblockSyntax};
+use super::syntax::{BlockContext, CAT_CHROMA_AC, CAT_CHROMA_DC, MacroblockSyntax, UNAVAILABLE};
 use crate::error::Result;
 
 /// `ctxBlockCat` of Intra16x16 DC, Intra16x16 AC, 4x4 and 8x8 blocks of Y, Cb and Cr (table 9-42).
@@ -62,9 +62,8 @@ fn load_border<E: MacroblockSyntax>(store: &MbStore, mb: &mut Macroblock, plane:
     }
 }
 
-fn block_context<E: MacroblockSyntax>(grid: &[u8], at: usize, category: usize, max_coefficients: u32) -> BlockContext {
-    let available = |value: u8| (value != UNAVAILABLE).then_some(value);
-    BlockContext { category, max_coefficients, a: available(grid[at - 1]), b: available(grid[at - STRIDE]) }
+fn block_context(grid: &[u8], at: usize, category: usize, max_coefficients: u32) -> BlockContext {
+    BlockContext { category, max_coefficients, a: grid[at - 1], b: grid[at - STRIDE] }
 }
 
 /// `residual_luma( )` of Y, or of Cb and Cr coded like it (4:4:4).
@@ -122,7 +121,7 @@ fn residual_4x4s<E: MacroblockSyntax>(
         let at = ORIGIN + STRIDE * (y + dy) + x + dx;
         let start = e.tell();
         let grid = &mut mb.coefficients[plane];
-        grid[at] = e.residual_block(block_context::<E>(grid, at, shape.category, shape.max_coefficients))?;
+        grid[at] = e.residual_block(block_context(grid, at, shape.category, shape.max_coefficients))?;
         if spread {
             mb.cost.cells[4 * (y + dy) + x + dx] += (e.tell() - start) as f32;
         }
@@ -144,8 +143,8 @@ fn residual_8x8<E: MacroblockSyntax>(
         let context = BlockContext {
             category,
             max_coefficients: 64,
-            a: Some(neighbour_8x8_coded(slice, store, mb, plane, at, false)),
-            b: Some(neighbour_8x8_coded(slice, store, mb, plane, at, true)),
+            a: neighbour_8x8_coded(slice, store, mb, plane, at, false),
+            b: neighbour_8x8_coded(slice, store, mb, plane, at, true),
         };
         e.residual_block(context)?
     } else {
@@ -193,7 +192,7 @@ fn residual_dc<E: MacroblockSyntax>(
     let context = if E::IS_CABAC {
         dc_context(store, mb, plane, category, 16)
     } else {
-        block_context::<E>(&mb.coefficients[plane], ORIGIN, category, 16)
+        block_context(&mb.coefficients[plane], ORIGIN, category, 16)
     };
     if e.residual_block(context)? != 0 {
         mb.dc_coded |= 1 << plane;
@@ -205,7 +204,7 @@ fn residual_dc<E: MacroblockSyntax>(
 fn dc_context(store: &MbStore, mb: &Macroblock, plane: usize, category: usize, max_coefficients: u32) -> BlockContext {
     let coded = |position: usize| {
         let other = store.get(position);
-        Some(if other.flags.available { other.dc_coded >> plane & 1 } else { u8::from(mb.is_intra) })
+        if other.flags.available { other.dc_coded >> plane & 1 } else { u8::from(mb.is_intra) }
     };
     BlockContext { category, max_coefficients, a: coded(mb.neighbours.a), b: coded(mb.neighbours.b) }
 }
@@ -243,7 +242,7 @@ fn residual_chroma<E: MacroblockSyntax>(
             let at = ORIGIN + STRIDE * y + x;
             let start = e.tell();
             let grid = &mut mb.coefficients[plane];
-            grid[at] = e.residual_block(block_context::<E>(grid, at, CAT_CHROMA_AC, 15))?;
+            grid[at] = e.residual_block(block_context(grid, at, CAT_CHROMA_AC, 15))?;
             let height = 4 / rows;
             mb.cost.spread(2 * x, height * y, 2, height, (e.tell() - start) as u32);
         }

@@ -112,6 +112,7 @@ impl Walk<'_> {
         }
     }
 
+    #[inline(always)]
     fn mb_skip_flag(&self, e: &mut CabacSyntax, neighbours: &Neighbours) -> bool {
         let not_skipped = |position| usize::from(self.store.get(position).flags.not_skipped);
         let ctx_idx_inc = not_skipped(neighbours.a) + not_skipped(neighbours.b);
@@ -152,6 +153,7 @@ impl Walk<'_> {
     }
 
     /// Checks that there is a macroblock at the current address that nobody has coded yet.
+    #[inline(always)]
     fn begin_macroblock(&mut self, bit: usize) -> Result<()> {
         if self.mb_addr >= self.mb_count {
             return Err(Error::corrupt("slice data goes on past the picture's last macroblock", bit));
@@ -174,6 +176,7 @@ impl Walk<'_> {
         }
     }
 
+    #[inline(always)]
     fn neighbours(&self) -> Neighbours {
         let slice = self.context.slice;
         if self.context.is_mbaff {
@@ -183,10 +186,12 @@ impl Walk<'_> {
         }
     }
 
+    #[inline(always)]
     fn is_field_macroblock(&self) -> bool {
         self.pair_is_field || self.context.header.is_field()
     }
 
+    #[inline(always)]
     fn macroblock<E: MacroblockSyntax>(&mut self, e: &mut E, neighbours: Neighbours, skipped: bool) -> Result<()> {
         self.mb.begin(neighbours, self.is_field_macroblock());
         if skipped {
@@ -200,6 +205,7 @@ impl Walk<'_> {
     }
 
     /// Books a macroblock's bits, and goes on to the next address.
+    #[inline(always)]
     fn end_macroblock<E: MacroblockSyntax>(&mut self, e: &E, start: Start) -> Result<()> {
         e.check()?;
         let cost = &self.mb.cost;
@@ -208,20 +214,24 @@ impl Walk<'_> {
         let unit = row * self.map.cols + col;
         let bits = (e.tell() - start.bit) as u32 - cost.overhead;
         let mode = bits - cost.motion - cost.luma - cost.chroma;
-        let is_first_plane = self.context.header.colour_plane_id == 0;
-        // Planes coded apart add up in one unit; only the first of them is luma.
-        let (luma, chroma) = if is_first_plane { (cost.luma, cost.chroma) } else { (0, cost.luma) };
-        self.map.syntax[Syntax::Mode as usize][unit] += mode;
-        self.map.syntax[Syntax::Motion as usize][unit] += cost.motion;
-        self.map.syntax[Syntax::Luma as usize][unit] += luma;
-        self.map.syntax[Syntax::Chroma as usize][unit] += chroma;
         // The engine starts anew behind I_PCM samples, which cost whole bits.
         let is_pcm = self.mb.mb_type == Some(MbType::IPcm);
         let fraction = if is_pcm { 0.0 } else { e.unspent() - start.unspent };
+        self.map.syntax[Syntax::Mode as usize][unit] += mode;
         self.map.information[unit] += bits as f32 + fraction;
+        let is_first_plane = self.context.header.colour_plane_id == 0;
         if is_first_plane {
-            self.map.qp[unit] = if is_pcm { 0 } else { self.state.qp as i8 };
-            self.map.kind[unit] = kind_of(&self.mb) as u8;
+            self.map.qp[unit] = if is_pcm { 0 } else { self.state.qp as i16 };
+        }
+        if self.mb.mb_type.is_some() {
+            // Planes coded apart add up in one unit; only the first of them is luma.
+            let (luma, chroma) = if is_first_plane { (cost.luma, cost.chroma) } else { (0, cost.luma) };
+            self.map.syntax[Syntax::Motion as usize][unit] += cost.motion;
+            self.map.syntax[Syntax::Luma as usize][unit] += luma;
+            self.map.syntax[Syntax::Chroma as usize][unit] += chroma;
+            // Of planes coded apart, the highest kind: a unit is skipped if all of them are.
+            let kind = &mut self.map.kind[unit];
+            *kind = (*kind).max(kind_of(&self.mb) as u8);
         }
         if bits > 0 {
             self.spread_cells(row, col, mode);
@@ -230,6 +240,7 @@ impl Walk<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn advance(&mut self) {
         self.mb_addr += 1;
         if self.context.is_mbaff && self.mb_addr % 2 == 1 {
@@ -244,6 +255,7 @@ impl Walk<'_> {
 
     /// Row and column of the current macroblock in the map of the frame. Field macroblocks lie where those of a frame
     /// pair would: the top field's above the bottom field's.
+    #[inline(always)]
     fn unit(&self) -> (usize, usize) {
         let row = match self.context.header.structure {
             PictureStructure::Frame if self.context.is_mbaff => 2 * self.row + self.mb_addr % 2,

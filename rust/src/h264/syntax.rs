@@ -10,10 +10,14 @@ pub struct BlockContext {
     /// `ctxBlockCat` (table 9-42).
     pub category: usize,
     pub max_coefficients: u32,
-    /// Neighbouring blocks' `total_coeff` (CAVLC; `None` unavailable) or `coded_block_flag` (CABAC; 0 or 1).
-    pub a: Option<u8>,
-    pub b: Option<u8>,
+    /// Of the blocks to the left and above: `total_coeff`, or `UNAVAILABLE` (CAVLC); `coded_block_flag`, 0 for not
+    /// coded (CABAC).
+    pub a: u8,
+    pub b: u8,
 }
+
+/// `total_coeff` of a block that is not available: more than any block has, so that sums tell it.
+pub const UNAVAILABLE: u8 = 64;
 
 pub const CAT_CHROMA_DC: usize = 3;
 pub const CAT_CHROMA_AC: usize = 4;

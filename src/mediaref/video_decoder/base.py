@@ -32,7 +32,10 @@ class FrameBatch:
         return len(self.data)
 
     def __repr__(self) -> str:
-        return f"FrameBatch(data={self.data.shape}, pts_seconds={self.pts_seconds}, durations={self.duration_seconds})"
+        return (
+            f"FrameBatch(data={self.data.shape}, pts_seconds={self.pts_seconds}, "
+            f"duration_seconds={self.duration_seconds})"
+        )
 
 
 @dataclass

@@ -52,7 +52,7 @@ def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
         if source.path is not None:
             source.open().close()  # for the plain errors: not there, a folder, not allowed
         try:
-            container = av.open(file, "r", options={"protocol_whitelist": "file"})
+            container = av.open(file, "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
         except BaseException:
             if source.path is None:
                 file.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -35,6 +34,8 @@ _MAX_REORDER = 16
 _SECOND = 1_000_000_000
 #: Packets of a stream without a clean start that are decoded to learn which of them FFmpeg presents.
 _RAGGED_START_PACKETS = 300
+#: Pictures that may follow a key picture and be shown before it.
+_LEADING_PACKETS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,8 @@ class VideoIndex:
     """
 
     source: Source
+    #: `source.identity()` when the video was indexed.
+    identity: Hashable = field(repr=False)
     #: FFmpeg's name of the codec: `h264`, `hevc`, `vp9`, `av1`, ...
     codec: str
     time_base: Fraction
@@ -65,8 +68,15 @@ class VideoIndex:
     #: The packets' bytes stand in the file as the demuxer gives them.
     is_directly_readable: bool = field(repr=False)
     parser: StreamParser | None = field(repr=False)
-    #: What a decoder that starts in mid-stream must be told, for it does not see the first packet.
-    decoder_options: Mapping[str, str] = field(repr=False)
+    #: Some packets carry, beside their bytes, what a decoder must have.
+    has_side_data: bool = field(repr=False)
+    #: Headers of the packets that change the parameter sets, by row: a decoder that starts later needs them.
+    headers: Mapping[int, bytes] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self.packet_of.setflags(write=False)
+        if self.pts_ns is not None:
+            self.pts_ns.setflags(write=False)
 
     @classmethod
     def open(
@@ -80,7 +90,8 @@ class VideoIndex:
         if isinstance(video, VideoIndex):
             return video
         source = video if isinstance(video, Source) else locate(video, storage_options)
-        return cache.indexes.get(source.identity(), lambda: _build(source))
+        identity = source.identity()
+        return cache.indexes.get(identity, lambda: _build(source, identity))
 
     def __len__(self) -> int:
         return len(self.packet_of)
@@ -176,14 +187,14 @@ class VideoIndex:
         return np.where(self.packets.is_second_field[after], after, self.packet_of)
 
 
-def _build(source: Source) -> VideoIndex:
+def _build(source: Source, identity: Hashable) -> VideoIndex:
     with opened(source) as (container, stream):
         codec = stream.codec_context.codec.canonical_name
         scan = scan_packets(container, stream, codec, source.name)
         time_base, rate = Fraction(stream.time_base or 1), stream.average_rate
         first = _first_frame(stream, scan)
         size = (first.width, first.height) if first else (stream.codec_context.width, stream.codec_context.height)
-    table = scan.table
+    table = scan.table()
     packet_of, times = _presentation(source, table, scan.parser is not None)
     if len(packet_of) == 0:
         raise CorruptMediaError(f"{source.name}: has no frame that can be shown")
@@ -191,6 +202,7 @@ def _build(source: Source) -> VideoIndex:
     width, height = orientation.apply_size(*size)
     return VideoIndex(
         source=source,
+        identity=identity,
         codec=codec,
         time_base=time_base,
         width=width,
@@ -203,23 +215,19 @@ def _build(source: Source) -> VideoIndex:
         end_ns=None if times is None else _end(table, packet_of, times, time_base, rate, source.name),
         is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
         parser=scan.parser,
-        decoder_options=_x264_build(scan) if codec == "h264" else {},
+        has_side_data=scan.has_side_data,
+        headers=scan.headers,
     )
-
-
-def _x264_build(scan: Scan) -> dict[str, str]:
-    """The version of x264 that made the stream, as it says in its first packet: decoders work around its old faults."""
-    found = re.search(rb"x264 - core (\d+)", bytes(scan.head[0]))
-    return {"x264_build": found[1].decode()} if found else {}
 
 
 def _first_frame(stream: VideoStream, scan: Scan) -> VideoFrame | None:
     """The first frame that the head of the stream decodes to: it knows its size and which way up it is shown."""
     stream.codec_context.thread_count = 1
-    for packet in (*scan.head, None):
-        frames = _decoded(stream, packet)
+    for packet in scan.head:
+        frames = _decoded(stream, packet) or _decoded(stream, None)
         if frames:
             return frames[0]
+        stream.codec_context.flush_buffers()
     return None
 
 
@@ -239,7 +247,7 @@ def _presentation(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Rows of the packets that begin a presented frame in the order shown, and when (None: the stream has no times)."""
     rows = np.flatnonzero(table.has_picture & ~table.is_second_field & ~table.is_discarded)
-    if is_parsed and len(rows) and not table.is_idr[rows[0]]:
+    if len(rows) and _starts_raggedly(table, rows, is_parsed):
         rows = _without_ragged_start(source, table, rows)
     if _has_presentation_times(table, rows):
         order = rows[np.lexsort((table.poc[rows], table.sequence[rows], table.pts[rows]))]
@@ -254,20 +262,29 @@ def _presentation(
 
 
 def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool:
-    pts, dts = table.pts[rows], table.dts[rows]
+    pts = table.pts[rows]
     if (pts == NO_TIME).any():
         return False
-    # AVI stores no presentation times. FFmpeg then offers decoding times with a constant added, which would show the
-    # frames in decoding order: where the headers ask for another order, believe the headers.
-    shifted = bool((dts != NO_TIME).all()) and bool((pts - dts == pts[:1] - dts[:1]).all())
+    # AVI and some broken MP4 files store no presentation times. FFmpeg then offers times that rise in decoding order:
+    # where the headers ask for another order, believe the headers.
     by_headers = np.lexsort((table.poc[rows], table.sequence[rows]))
-    return not (shifted and bool((np.diff(by_headers) < 0).any()))
+    reordered = bool((np.diff(by_headers) < 0).any())
+    return not reordered or bool((np.diff(pts) < 0).any())
+
+
+def _starts_raggedly(table: PacketTable, rows: NDArray[np.int64], is_parsed: bool) -> bool:
+    """Whether the first pictures may depend on some before them, so that FFmpeg may not present them."""
+    if not table.is_idr[rows[0]]:
+        return True
+    # Pictures shown before the key picture that they follow: those of a group cut out of the middle of a stream.
+    return not is_parsed and bool((table.pts[rows[1:]] < table.pts[rows[0]]).any())
 
 
 def _without_ragged_start(source: Source, table: PacketTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Leave out what FFmpeg does not present of a stream that begins in the middle: ask the decoder itself."""
     resets = np.flatnonzero(table.is_idr)
-    stop = min(int(resets[0]) if len(resets) else len(table), _RAGGED_START_PACKETS)
+    stop = int(resets[0]) + _LEADING_PACKETS if len(resets) else len(table)
+    stop = min(stop, _RAGGED_START_PACKETS)
     delivered = set(_delivered_rows(source, stop))
     return np.array([row for row in rows if row >= stop or int(row) in delivered], np.int64)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mediaref.errors import CorruptMediaError, LimitExceededError
 from mediaref.video_decoder.container import import_av
+from mediaref.video_decoder.parameter_sets import decoder_headers
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -31,7 +32,9 @@ MAX_PACKETS = 1 << 25
 NO_TIME = np.iinfo(np.int64).min
 
 #: Codecs whose headers and bits the native module reads.
-PARSED_CODECS = frozenset({"h264"})
+PARSED_CODECS = frozenset({"h264", "hevc", "vp9"})
+
+_DECODER_SIDE_DATA = frozenset({"new_extradata", "palette", "param_change"})
 
 _CHUNK_PACKETS = 512
 _HEAD_PACKETS = 16
@@ -64,6 +67,10 @@ class PacketTable:
     poc: NDArray[np.int32]
     sequence: NDArray[np.int32]
 
+    def __post_init__(self) -> None:
+        for column in fields(self):  # the table is shared by threads, and kept for later calls
+            getattr(self, column.name).setflags(write=False)
+
     def __len__(self) -> int:
         return len(self.size)
 
@@ -83,18 +90,64 @@ class PacketTable:
         return expected if expected in rows else int(rows[0])
 
 
-@dataclass
 class Scan:
-    """A packet table, and what else the pass over the packets found out."""
+    """What one pass over the packets of a stream finds out."""
 
-    table: PacketTable
-    parser: StreamParser | None
-    #: Some packet carries side data (a palette, a new sample description) that its bytes alone do not have.
-    has_side_data: bool
-    #: The first packets, to decode the first frame from.
-    head: list[VideoPacket]
-    #: Row and content of a few packets spread over the stream.
-    samples: dict[int, bytes]
+    def __init__(self, codec: str, extradata: bytes) -> None:
+        #: Reads the packets' headers; None for a codec whose headers are not read.
+        self.parser: StreamParser | None = None
+        if codec in PARSED_CODECS:
+            from mediaref._native import StreamParser
+
+            self.parser = StreamParser(codec, extradata)
+        #: Some packet carries, beside its bytes, what a decoder must have: a palette, a new sample description.
+        self.has_side_data = False
+        #: Row and headers of the packets that bring parameter sets which change what is in force.
+        self.headers: dict[int, bytes] = {}
+        #: The first packets, to decode the first frame from.
+        self.head: list[VideoPacket] = []
+        #: Row and content of a few packets spread over the stream.
+        self.samples: dict[int, bytes] = {}
+        self._codec = codec
+        self._extradata = extradata
+        self._parts: list[dict[str, NDArray[np.generic]]] = []
+        self._count = 0
+        self._last: VideoPacket | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, chunk: _Chunk) -> None:
+        """Take note of the next packets."""
+        packets = chunk.packets
+        self.has_side_data |= chunk.has_side_data
+        if self.parser is not None and chunk.new_extradata is not None:
+            self.parser.set_extradata(chunk.new_extradata)
+        self._parts.append(_container_columns(packets) | _header_columns(packets, self.parser))
+        self._keep_headers(packets)
+        if not self.head:
+            self.head = packets[:_HEAD_PACKETS]
+        if len(self.samples) < _MAX_SAMPLES:
+            self.samples[self._count] = bytes(packets[0])
+        self._count += len(packets)
+        self._last = packets[-1]
+
+    def table(self) -> PacketTable:
+        """All packets seen."""
+        names = [column.name for column in fields(PacketTable)]
+        return PacketTable(**{name: np.concatenate([part[name] for part in self._parts]) for name in names})
+
+    def _keep_headers(self, packets: list[VideoPacket]) -> None:
+        """Keep the headers of the packets after which other parameter sets are in force than before."""
+        if self.parser is None:
+            return
+        in_force = self._parts[-1]["parameter_sets"]
+        changes = [int(row) for row in np.flatnonzero(in_force[1:] != in_force[:-1])]
+        kept = [(self._count + row, packets[row]) for row in changes]
+        if self._last is not None and self._parts[-2]["parameter_sets"][-1] != in_force[0]:
+            kept.append((self._count - 1, self._last))
+        for row, packet in kept:
+            self.headers[row] = decoder_headers(self._codec, bytes(packet), self._extradata)
 
 
 def scan_packets(container: InputContainer, stream: VideoStream, codec: str, name: str) -> Scan:
@@ -103,66 +156,55 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
     A container that breaks off is read up to there, with a warning in the log.
     Raises `CorruptMediaError` if there is no packet at all, and `LimitExceededError`.
     """
-    parser = None
-    if codec in PARSED_CODECS:
-        from mediaref._native import StreamParser
-
-        parser = StreamParser(codec, stream.codec_context.extradata or b"")
-    parts: list[dict[str, NDArray[np.generic]]] = []
-    has_side_data = False
-    head: list[VideoPacket] = []
-    samples: dict[int, bytes] = {}
-    total = 0
+    scan = Scan(codec, stream.codec_context.extradata or b"")
     for chunk in _chunks(container, stream, name):
-        new_extradata = _new_extradata(chunk[0])
-        has_side_data = has_side_data or new_extradata is not None or _has_side_data(chunk)
-        if parser is not None and new_extradata is not None:
-            parser.set_extradata(new_extradata)
-        parts.append(_container_columns(chunk) | _header_columns(chunk, parser))
-        if not head:
-            head = chunk[:_HEAD_PACKETS]
-        if len(samples) < _MAX_SAMPLES:
-            samples[total] = bytes(chunk[0])
-        total += len(chunk)
-        if total > MAX_PACKETS:
+        scan.add(chunk)
+        if len(scan) > MAX_PACKETS:
             raise LimitExceededError(
                 f"{name}: has more packets than mediaref.video_decoder.packets.MAX_PACKETS ({MAX_PACKETS})"
             )
-    if not parts:
+    if not len(scan):
         raise CorruptMediaError(f"{name}: its video stream has no data")
-    columns = {field.name: np.concatenate([part[field.name] for part in parts]) for field in fields(PacketTable)}
-    return Scan(PacketTable(**columns), parser, has_side_data, head, samples)
+    return scan
 
 
-def _chunks(container: InputContainer, stream: VideoStream, name: str) -> Iterator[list[VideoPacket]]:
+@dataclass
+class _Chunk:
+    packets: list[VideoPacket] = field(default_factory=list)
+    #: Brought by the first packet: parameter sets that hold from it on.
+    new_extradata: bytes | None = None
+    has_side_data: bool = False
+    size: int = 0
+
+
+def _chunks(container: InputContainer, stream: VideoStream, name: str) -> Iterator[_Chunk]:
     """The stream's packets in decoding order; one that brings new extradata begins a chunk."""
-    chunk: list[VideoPacket] = []
-    held = count = 0
+    chunk = _Chunk()
+    count = 0
     av = import_av()
     try:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if chunk and (len(chunk) == _CHUNK_PACKETS or held >= _CHUNK_BYTES or _new_extradata(packet) is not None):
+            side_data = {}
+            for side in packet.iter_sidedata():  # nearly always none, and cheaper than asking for one kind by name
+                side_data[side.data_type] = bytes(side)
+            new_extradata = side_data.get("new_extradata")
+            full = len(chunk.packets) == _CHUNK_PACKETS or chunk.size >= _CHUNK_BYTES
+            if chunk.packets and (full or new_extradata is not None):
                 yield chunk
-                chunk, held = [], 0
-            chunk.append(packet)
-            held += packet.size
+                chunk = _Chunk()
+            chunk.new_extradata = new_extradata or chunk.new_extradata
+            chunk.has_side_data |= not _DECODER_SIDE_DATA.isdisjoint(side_data)
+            chunk.packets.append(packet)
+            chunk.size += packet.size
             count += 1
     except av.error.FFmpegError as error:
         if not count:
             raise
         _log.warning("%s: the container breaks off after %d packets: %s", name, count, error)
-    if chunk:
+    if chunk.packets:
         yield chunk
-
-
-def _new_extradata(packet: VideoPacket) -> bytes | None:
-    return bytes(packet.get_sidedata("new_extradata")) if packet.has_sidedata("new_extradata") else None
-
-
-def _has_side_data(chunk: list[VideoPacket]) -> bool:
-    return any(True for packet in chunk for _ in packet.iter_sidedata())
 
 
 def _container_columns(chunk: list[VideoPacket]) -> dict[str, NDArray[np.generic]]:

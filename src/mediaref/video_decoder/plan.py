@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,18 +47,19 @@ class DecodePlan:
         index.check([int(frame) for frame in frames])
         wanted = np.unique(np.asarray(frames, np.int64))
         starts = _Starts(index)
-        spans: list[tuple[int, list[int]]] = []
-        furthest = -1
+        runs: list[_Run] = []
         for frame in sorted(wanted.tolist(), key=lambda frame: index.packet_of[frame]):
-            start = starts.of(frame)
-            if not spans or start > furthest:
-                spans.append((start, []))
-            while len(spans) > 1 and start < spans[-1][0]:  # a picture shown before the start point of the last run
-                late = spans.pop()
-                spans[-1][1].extend(late[1])
-            spans[-1][1].append(frame)
-            furthest = int(index.packet_of[frame])
-        return cls(index, tuple(_span(index, start, members) for start, members in spans))
+            start, row = starts.of(frame), int(index.packet_of[frame])
+            if runs and start <= runs[-1].last:
+                # The last run passes this start anyway; or the frame is shown before the run's start, needs what came
+                # before it, and takes the run along.
+                runs[-1] = _Run(min(start, runs[-1].start), row, [*runs[-1].frames, frame])
+            else:
+                runs.append(_Run(start, row, [frame]))
+            while len(runs) > 1 and runs[-1].start <= runs[-2].last:
+                later = runs.pop()
+                runs[-1] = _Run(min(later.start, runs[-1].start), later.last, runs[-1].frames + later.frames)
+        return cls(index, tuple(_span(index, run.start, run.frames) for run in runs))
 
     @property
     def packets(self) -> NDArray[np.int64]:
@@ -88,6 +90,13 @@ class DecodePlan:
         return "\n".join([*lines, share])
 
 
+class _Run(NamedTuple):
+    start: int
+    #: Row of the last frame.
+    last: int
+    frames: list[int]
+
+
 class _Starts:
     """The packets of a video where decoding can start, and which of them serves a frame."""
 
@@ -98,11 +107,12 @@ class _Starts:
             clean = table.is_key.copy()
         else:
             # A recovery point on a P picture (intra refresh) promises exact pictures only later on; how much later
-            # the table does not say, so it is no start. A decoder that starts late has seen only the container's
-            # parameter sets, so a start is taken only where those are in force.
+            # the table does not say, so it is no start.
             clean = table.is_recovery_point & table.is_key & (table.picture_type == _INTRA)
             clean |= table.is_idr
-            clean &= table.parameter_sets == table.parameter_sets[0]
+            if index.has_side_data:
+                # Parameter sets that come as side data reach a decoder only with their packet: start before them.
+                clean &= table.parameter_sets <= table.parameter_sets[:2].max()
         clean &= table.has_picture & ~table.is_second_field
         clean[0] = True
         self.points = np.flatnonzero(clean)

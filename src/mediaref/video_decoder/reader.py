@@ -38,6 +38,10 @@ class PacketReader:
         self._demuxer: _Demuxer | None = None
 
     def __enter__(self) -> PacketReader:
+        """Raises `CorruptMediaError` if the local file is not the one that was indexed."""
+        source = self._index.source
+        if source.path is not None and source.identity() != self._index.identity:
+            raise CorruptMediaError(f"{source.name}: has changed since it was indexed; index it again")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,114 @@
+//! One video stream of any codec: which parser it takes, and the parameter sets it had at each packet.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::map::FrameMap;
+use crate::packet::PacketHeader;
+use crate::{h264, hevc, vp9};
+
+/// Reads headers in decoding order, and the costs of any frame whose headers it has read.
+#[derive(Debug)]
+pub struct Stream {
+    scanner: Scanner,
+    /// Every state of the parameter sets met so far; handles are positions in it.
+    states: Vec<State>,
+}
+
+#[derive(Debug)]
+enum Scanner {
+    H264(h264::Scanner),
+    Hevc(Box<hevc::Scanner>),
+    Vp9(vp9::Scanner),
+}
+
+/// What a frame's packets are read with.
+#[derive(Debug, Clone)]
+enum State {
+    H264(Arc<h264::ParameterSets>),
+    Hevc(Arc<hevc::ParameterSets>),
+    /// A frame cannot be read without the ones before it: `vp9::ChainParser` does that.
+    Chain,
+}
+
+impl State {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::H264(a), Self::H264(b)) => Arc::ptr_eq(a, b),
+            (Self::Hevc(a), Self::Hevc(b)) => Arc::ptr_eq(a, b),
+            (Self::Chain, Self::Chain) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Buffers that are used again from frame to frame.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    h264: h264::Scratch,
+    hevc: hevc::Scratch,
+}
+
+impl Stream {
+    /// `codec` by FFmpeg's name; `None` if there is no parser for it.
+    pub fn new(codec: &str, extradata: &[u8]) -> Option<Self> {
+        let scanner = match codec {
+            "h264" => Scanner::H264(h264::Scanner::new(extradata)),
+            "hevc" => Scanner::Hevc(Box::new(hevc::Scanner::new(extradata))),
+            "vp9" => Scanner::Vp9(vp9::Scanner::new()),
+            _ => return None,
+        };
+        Some(Self { scanner, states: vec![] })
+    }
+
+    /// Whether every frame's costs can be read from its own packets.
+    pub fn has_packet_access(&self) -> bool {
+        !matches!(self.scanner, Scanner::Vp9(_))
+    }
+
+    /// Parameter sets from the container that hold from the next scanned packet on.
+    pub fn set_extradata(&mut self, extradata: &[u8]) {
+        match &mut self.scanner {
+            Scanner::H264(scanner) => scanner.set_extradata(extradata),
+            Scanner::Hevc(scanner) => scanner.set_extradata(extradata),
+            Scanner::Vp9(_) => {}
+        }
+    }
+
+    /// Reads the next packet's headers; gives the handle of the parameter sets in force before it, too.
+    pub fn scan(&mut self, packet: &[u8]) -> (usize, PacketHeader) {
+        let handle = self.handle();
+        let header = match &mut self.scanner {
+            Scanner::H264(scanner) => scanner.scan(packet),
+            Scanner::Hevc(scanner) => scanner.scan(packet),
+            Scanner::Vp9(scanner) => scanner.scan(packet),
+        };
+        (handle, header)
+    }
+
+    fn handle(&mut self) -> usize {
+        let now = match &self.scanner {
+            Scanner::H264(scanner) => State::H264(scanner.parameter_sets()),
+            Scanner::Hevc(scanner) => State::Hevc(scanner.parameter_sets()),
+            Scanner::Vp9(_) => State::Chain,
+        };
+        if self.states.last().is_none_or(|last| !last.is_same(&now)) {
+            self.states.push(now);
+        }
+        self.states.len() - 1
+    }
+
+    pub fn has_handle(&self, handle: usize) -> bool {
+        handle < self.states.len()
+    }
+
+    /// The costs of the frame in `packets`: its only one, or one for each field. `handle` is that of the first.
+    pub fn frame_map(&self, handle: usize, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
+        match self.states.get(handle) {
+            Some(State::H264(sets)) => h264::frame_map(sets, packets, &mut scratch.h264),
+            Some(State::Hevc(sets)) => hevc::frame_map(sets, packets, &mut scratch.hevc),
+            Some(State::Chain) => Err(Error::unsupported("reading a VP9 frame without the ones before it", 0)),
+            None => Err(Error::corrupt("the packet was never scanned", 0)),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+"""From an indexed video and some frames to what the native parser says of their bits, in bounded memory.
+
+A picture of H.264 or HEVC is read from its own packets. One of VP9 takes over from those before it: its packets are
+parsed in a chain from the last one where decoding can start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.reader import PacketReader
+
+if TYPE_CHECKING:
+    from mediaref._native import ChainParser, FrameCosts, ParseError
+
+#: The frames that a packet holds, the hidden ones first, or why it cannot be parsed.
+Costs: TypeAlias = "list[FrameCosts] | ParseError"
+
+#: Frames parsed in one go for each thread: enough to share out evenly, few enough to keep memory low.
+_FRAMES_A_THREAD = 16
+#: Chains are shared out whole, so that more frames must be in hand; this much memory may hold their maps.
+_CHAIN_BYTES = 64 << 20
+#: Bytes of the maps of one luma sample, roughly: 4 for each 4x4 cell and some 26 for each block.
+_BYTES_A_SAMPLE = 0.35
+
+
+def frame_costs(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
+    """For each of `frames` (display indices, any order, repeats allowed) its costs, on up to `threads` threads.
+
+    With `hidden`, frames that are never shown come before the shown one that follows them.
+    """
+    assert index.parser is not None
+    if index.parser.has_packet_access:
+        return _from_packets(index, frames, threads)
+    return _from_chains(index, frames, threads, hidden)
+
+
+def _from_packets(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[Costs]:
+    from mediaref._native import ParseError
+
+    assert index.parser is not None
+    with PacketReader(index) as reader:
+        for asked in _windows(frames, _FRAMES_A_THREAD * threads):
+            distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
+            rows_of = {frame: index.packets_of(frame) for frame in distinct}
+            content = dict(_contents(reader, [row for rows in rows_of.values() for row in rows]))
+            requests = [
+                (int(index.packets.parameter_sets[rows[0]]), [content[row] for row in rows])
+                for rows in rows_of.values()
+            ]
+            made = dict(zip(distinct, index.parser.bit_costs(requests, threads), strict=True))
+            for frame in asked:
+                costs = made[frame]
+                yield costs if isinstance(costs, ParseError) else [costs]
+
+
+def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
+    chains = _Chains(index, frames, hidden)
+    at_once = int(_CHAIN_BYTES / (_BYTES_A_SAMPLE * max(1, index.width * index.height)))
+    with PacketReader(index) as reader, ThreadPoolExecutor(threads, thread_name_prefix="mediaref-chain") as pool:
+        for asked in _windows(frames, max(at_once, _FRAMES_A_THREAD * threads)):
+            jobs = chains.jobs(asked)
+            for job in jobs:
+                job.packets = [content for _, content in _contents(reader, job.rows)]
+            made: dict[int, Costs] = {}
+            for job, results in zip(jobs, pool.map(_Job.run, jobs), strict=True):
+                made.update(zip(job.rows, results, strict=True))
+            for frame in asked:
+                yield chains.of_frame(frame, made)
+
+
+def _windows(frames: Sequence[int], size: int) -> Iterator[list[int]]:
+    for begin in range(0, len(frames), size):
+        yield [int(frame) for frame in frames[begin : begin + size]]
+
+
+def _contents(reader: PacketReader, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    for row, packet in reader.read(rows):
+        yield row, bytes(packet)
+
+
+class _Job:
+    """Consecutive packets of one chain, to be parsed on one thread."""
+
+    def __init__(self, parser: ChainParser, rows: range, wanted: list[bool], goes_on: bool) -> None:
+        self.rows = rows
+        self.packets: list[bytes] = []
+        self._parser = parser
+        self._wanted = wanted
+        self._goes_on = goes_on
+
+    def run(self) -> list[Costs]:
+        parse = self._parser.parse if self._goes_on else self._parser.parse_last
+        return parse(self.packets, self._wanted)
+
+
+class _Chains:
+    """The chains that some frames lie in, and how far each was parsed."""
+
+    def __init__(self, index: VideoIndex, frames: Sequence[int], hidden: bool) -> None:
+        table = index.packets
+        self._index = index
+        self._hidden = hidden
+        starts = table.is_recovery_point.copy()
+        starts[0] = True
+        self._starts = np.flatnonzero(starts)
+        #: Last row that is asked for of each chain.
+        self._ends: dict[int, int] = {}
+        for frame in frames:
+            row = int(index.packet_of[frame])
+            start = self._start(row)
+            self._ends[start] = max(self._ends.get(start, 0), row)
+        #: Parsers of chains that go on, and the row that each comes to next.
+        self._parsers: dict[int, tuple[ChainParser, int]] = {}
+
+    def jobs(self, frames: Sequence[int]) -> list[_Job]:
+        """What must be parsed for `frames`."""
+        rows = sorted({row for frame in frames for row in self._rows(frame)})
+        return [self._job(start, list(members)) for start, members in groupby(rows, self._start)]
+
+    def of_frame(self, frame: int, made: dict[int, Costs]) -> Costs:
+        """The costs of a frame's packet, behind those of the hidden ones before it."""
+        from mediaref._native import ParseError
+
+        *before, row = self._rows(frame)
+        own = made[row]
+        if isinstance(own, ParseError):
+            return own
+        hidden = [costs for earlier in before for costs in _listed(made[earlier])]
+        # The last one shown is what the packet presents; spatial layers below it are not.
+        shown = [costs for costs in own if costs.is_shown][-1:]
+        return hidden + own if self._hidden else shown
+
+    def _start(self, row: int) -> int:
+        return int(self._starts[np.searchsorted(self._starts, row, side="right") - 1])
+
+    def _rows(self, frame: int) -> range:
+        """The frame's packet; with hidden frames, also the packets before it that show nothing."""
+        row = first = int(self._index.packet_of[frame])
+        if self._hidden:
+            while first > 0 and not self._index.packets.has_picture[first - 1]:
+                first -= 1
+        return range(first, row + 1)
+
+    def _job(self, start: int, members: list[int]) -> _Job:
+        from mediaref._native import ChainParser
+
+        parser, begin = self._parsers.pop(start, (None, start))
+        if parser is None or begin > members[0]:
+            parser, begin = ChainParser(), start
+        goes_on = self._ends[start] > members[-1]
+        if goes_on:
+            self._parsers[start] = (parser, members[-1] + 1)
+        wanted = set(members)
+        rows = range(begin, members[-1] + 1)
+        return _Job(parser, rows, [row in wanted for row in rows], goes_on)
+
+
+def _listed(costs: Costs) -> list[FrameCosts]:
+    return costs if isinstance(costs, list) else []
