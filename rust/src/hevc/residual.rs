@@ -235,13 +235,13 @@ impl SubBlock {
             None => (0, 16),
         };
         if count > 1 {
-            if is_single {
-                for n in (1..count).rev() {
-                    significant |= u32::from(engine.decision(contexts.at(single))) << n;
-                }
+            let bins = if is_single {
+                engine.decisions(contexts.all(), count - 1, |_| single as u8)
             } else {
-                significant |= engine.decisions(contexts.all(), self.sig_ctx_base, self.sig_ctx, count);
-            }
+                let base = self.sig_ctx_base as u8;
+                engine.decisions(contexts.all(), count - 1, |n| base.wrapping_add(self.sig_ctx[(n + 1) & 15]))
+            };
+            significant |= bins << 1;
         }
         if count > 0 {
             // Place 0: the sub-block's own DC, inferred where it must be the only one.
@@ -299,7 +299,7 @@ fn parse_greater_flags<const CHROMA: bool>(
         }
     }
     // Those past the eighth have no flags at all.
-    remaining |= ((1 << count) - 1) & !((1 << MAX_GREATER1_FLAGS) - 1);
+    remaining |= (1 << count) - 1 & !((1 << MAX_GREATER1_FLAGS) - 1);
     Levels { remaining, greater2: first, ended_above_one: greater1_ctx == 0 }
 }
 
