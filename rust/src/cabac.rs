@@ -40,31 +40,22 @@ const TRANS_IDX_LPS: [u8; 64] = [
 /// A context variable: `pStateIdx << 1 | valMPS`.
 pub type Context = u8;
 
-/// What becomes of `codIRange` on the less probable path.
-#[derive(Clone, Copy)]
-struct Lps {
-    range: u8,
-    /// Bits that renormalisation shifts in, and the range behind it: known before the comparison is.
-    shift: u8,
-    renormalised: u16,
-}
-
-/// `RANGE_TAB_LPS` indexed by context, so that the MPS need not be shifted out; contexts are below 128, and the
-/// second half spares a check.
-static LPS: [[Lps; 4]; 256] = {
-    let mut table = [[Lps { range: 0, shift: 0, renormalised: 0 }; 4]; 256];
+/// `RANGE_TAB_LPS` indexed by bits 6 and 7 of the range, moved up by two, and by context. Contexts are below 128; the
+/// other half of this table and those below spares a check.
+static RANGE_LPS: [u8; 1024] = {
+    let mut table = [0; 1024];
     let mut i = 0;
     while i < 512 {
-        let range = RANGE_TAB_LPS[i >> 3][i & 3];
-        let shift = range.leading_zeros() as u8 + 1;
-        table[i >> 2][i & 3] = Lps { range, shift, renormalised: (range as u16) << shift };
+        table[(i >> 7) << 8 | i & 127] = RANGE_TAB_LPS[(i & 127) >> 1][i >> 7];
         i += 1;
     }
     table
 };
 
 /// Next context after the most (`[0]`) and the least (`[1]`) probable symbol.
-static NEXT: [[Context; 256]; 2] = {
+static NEXT: [[Context; 256]; 2] = next_contexts();
+
+const fn next_contexts() -> [[Context; 256]; 2] {
     let mut table = [[0; 256]; 2];
     let mut i = 0;
     while i < 128 {
@@ -73,6 +64,52 @@ static NEXT: [[Context; 256]; 2] = {
         table[0][i] = up << 1 | mps;
         let flipped = if state == 0 { 1 - mps } else { mps };
         table[1][i] = TRANS_IDX_LPS[state as usize] << 1 | flipped;
+        i += 1;
+    }
+    table
+}
+
+/// For each value of bits 6 and 7 of the range, from the lowest bits up: the range of the less probable symbol, and
+/// by how many bits renormalisation then shifts it, 8 bits each.
+type LpsRow = u64;
+
+const fn lps_row(context: Context) -> LpsRow {
+    let mut row = 0;
+    let mut i = 0;
+    while i < 4 {
+        let range = RANGE_TAB_LPS[context as usize >> 1][i];
+        let shift = range.leading_zeros() as u64 + 1;
+        row |= (range as u64 | shift << 8) << (16 * i);
+        i += 1;
+    }
+    row
+}
+
+/// What `decisions` looks up of a context: its own row, and context and row after the more probable symbol, each
+/// with the bits that the less probable one flips. So both outcomes are loaded before it is known which one comes.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct Prospect {
+    row: LpsRow,
+    next_row: LpsRow,
+    next_row_flip: LpsRow,
+    next_context: Context,
+    next_context_flip: Context,
+}
+
+static PROSPECTS: [Prospect; 256] = {
+    let next = next_contexts();
+    let mut table = [Prospect { row: 0, next_row: 0, next_row_flip: 0, next_context: 0, next_context_flip: 0 }; 256];
+    let mut i = 0;
+    while i < 128 {
+        let (mps, lps) = (next[0][i], next[1][i]);
+        table[i] = Prospect {
+            row: lps_row(i as Context),
+            next_row: lps_row(mps),
+            next_row_flip: lps_row(mps) ^ lps_row(lps),
+            next_context: mps,
+            next_context_flip: mps ^ lps,
+        };
         i += 1;
     }
     table
@@ -165,25 +202,73 @@ impl<'a> Cabac<'a> {
         UNSPENT[(self.range & 255) as usize]
     }
 
-    /// `DecodeDecision` (9.3.3.2.1). Both outcomes are worked out and one is picked: the guess of a branch would
-    /// fail as often as the less probable symbol comes.
+    /// `DecodeDecision` (9.3.3.2.1). The more probable symbol is guessed by a branch: a bin mostly steers what is
+    /// parsed next, where the wrong guess would be made anyway.
     #[inline(always)]
     pub fn decision(&mut self, context: &mut Context) -> bool {
         let state = usize::from(*context);
-        let lps = LPS[state][(self.range >> 6) as usize & 3];
-        let mps_range = self.range - u32::from(lps.range);
-        // At most one bit, for it is never below 128.
+        let lps_range = u32::from(RANGE_LPS[(self.range as usize & 0xc0) << 2 | state]);
+        let mps_range = self.range - lps_range;
+        let scaled = u64::from(mps_range) << BELOW;
+        if self.offset < scaled {
+            *context = NEXT[0][state];
+            // At most one bit, for it is never below 128.
+            let shift = (mps_range >> 8) ^ 1;
+            self.range = mps_range << shift;
+            self.shift(shift);
+            return state & 1 == 1;
+        }
+        less_probable();
+        *context = NEXT[1][state];
+        self.offset -= scaled;
+        let shift = lps_range.leading_zeros() - 23;
+        self.range = lps_range << shift;
+        self.shift(shift);
+        state & 1 == 0
+    }
+
+    /// A run of bins whose contexts are known beforehand, bin `count - 1` first and bin 0 last, each at the place of
+    /// its number in the result. `index` tells where a bin's context is.
+    ///
+    /// Nothing depends on the single bin here, so that none is guessed: both outcomes are worked out and one picked.
+    /// What that has to wait for is a context that comes twice in a row, hence the prospects.
+    #[inline(always)]
+    pub fn decisions(&mut self, contexts: &mut [Context; 256], count: usize, index: impl Fn(usize) -> u8) -> u32 {
+        let mut bins = 0;
+        let mut place = None;
+        let (mut context, mut row) = (0, 0);
+        for n in (0..count).rev() {
+            let index = index(n);
+            if place != Some(index) {
+                place = Some(index);
+                context = contexts[usize::from(index)];
+                row = PROSPECTS[usize::from(context)].row;
+            }
+            let prospect = &PROSPECTS[usize::from(context)];
+            let is_lps = self.decision_without_guess(row);
+            bins = bins << 1 | u32::from((context & 1) ^ u8::from(is_lps));
+            context = prospect.next_context ^ (prospect.next_context_flip & u8::from(is_lps).wrapping_neg());
+            row = prospect.next_row ^ (prospect.next_row_flip & u64::from(is_lps).wrapping_neg());
+            contexts[usize::from(index)] = context;
+        }
+        bins
+    }
+
+    /// Tells whether the less probable symbol came.
+    #[inline(always)]
+    fn decision_without_guess(&mut self, row: LpsRow) -> bool {
+        let lps = row >> ((self.range >> 2) & 0x30);
+        let (lps_range, lps_shift) = (lps as u32 & 255, (lps >> 8) as u32 & 255);
+        let mps_range = self.range - lps_range;
         let mps_shift = (mps_range >> 8) ^ 1;
         let scaled = u64::from(mps_range) << BELOW;
         let is_lps = self.offset >= scaled;
         let mask = u32::from(is_lps).wrapping_neg();
-        let mps_renormalised = mps_range << mps_shift;
-        self.range = mps_renormalised ^ ((mps_renormalised ^ u32::from(lps.renormalised)) & mask);
-        let shift = mps_shift ^ ((mps_shift ^ u32::from(lps.shift)) & mask);
+        let (mps_renormalised, lps_renormalised) = (mps_range << mps_shift, lps_range << (lps_shift & 31));
+        self.range = mps_renormalised ^ ((mps_renormalised ^ lps_renormalised) & mask);
         self.offset -= scaled & u64::from(is_lps).wrapping_neg();
-        *context = NEXT[usize::from(is_lps)][state];
-        self.shift(shift);
-        (state & 1 == 1) ^ is_lps
+        self.shift(mps_shift ^ ((mps_shift ^ lps_shift) & mask));
+        is_lps
     }
 
     /// `DecodeBypass` (9.3.3.2.3).
@@ -252,6 +337,10 @@ impl<'a> Cabac<'a> {
         Ok(())
     }
 }
+
+/// Marks the path that the compiler should not expect.
+#[cold]
+fn less_probable() {}
 
 #[cold]
 fn load_at_end(bytes: &[u8], at: usize) -> u32 {
@@ -335,13 +424,21 @@ mod tests {
             let mut reference = Reference::new(&bytes);
             let mut engine = Cabac::new(&bytes, 0).unwrap();
             let mut states = [(0u8, false); 8];
-            let mut contexts = [0u8; 8];
+            let mut contexts = [0u8; 256];
             for _ in 0..1200 {
                 assert_eq!(engine.tell(), reference.pos);
                 assert_eq!(engine.range, reference.range);
                 assert!((engine.unspent() + (reference.range as f32 / 512.0).log2()).abs() < 1e-6);
                 match random() % 10 {
                     9 => assert_eq!(engine.bypass(), reference.bypass()),
+                    7 => {
+                        let places: Vec<u8> = (0..random() % 16).map(|_| random() as u8 % 3).collect();
+                        let bins = engine.decisions(&mut contexts, places.len(), |n| places[n]);
+                        for (n, &place) in places.iter().enumerate().rev() {
+                            let (state, mps) = &mut states[usize::from(place)];
+                            assert_eq!(bins >> n & 1 == 1, reference.decision(state, mps));
+                        }
+                    }
                     8 => {
                         let n = random() % 33;
                         let bits = (0..n).fold(0, |value, _| value << 1 | u32::from(reference.bypass()));

@@ -1,6 +1,6 @@
 //! Coding tree units (7.3.8.2 to 7.3.8.4), the quantisation groups in them, and where their bits are charged to.
 
-use super::contexts::{self as ctx, Contexts};
+use super::contexts::{self, self as ctx, Contexts};
 use super::picture::Picture;
 use super::pps::Pps;
 use super::residual::{StatCoeff, Tools};
@@ -111,7 +111,7 @@ impl<'a> CodingTree<'a> {
             bytes,
             mark: engine.tell(),
             engine,
-            contexts: [0; ctx::COUNT],
+            contexts: contexts::initial(slice.slice_type, slice.cabac_init_flag, slice.slice_qp_y),
             stat_coeff: StatCoeff::default(),
             palette_predictor_size: 0,
             tools,
@@ -134,7 +134,7 @@ impl<'a> CodingTree<'a> {
     /// A context-coded bin.
     #[inline(always)]
     pub fn bin(&mut self, ctx_idx: usize) -> bool {
-        self.engine.decision(&mut self.contexts[ctx_idx])
+        self.engine.decision(self.contexts.at(ctx_idx))
     }
 
     /// A truncated unary value of context-coded bins, `ctx_idx` for each from its index.

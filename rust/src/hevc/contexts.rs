@@ -3,8 +3,21 @@
 use super::slice_header::SliceType;
 use crate::cabac::{Context, context_from_pre_ctx_state};
 
-/// All context variables of a slice segment.
-pub type Contexts = [Context; COUNT];
+/// All context variables of a slice segment, with room behind them so that no index needs a check.
+#[derive(Debug, Clone)]
+pub struct Contexts([Context; 256]);
+
+impl Contexts {
+    #[inline(always)]
+    pub fn all(&mut self) -> &mut [Context; 256] {
+        &mut self.0
+    }
+
+    #[inline(always)]
+    pub fn at(&mut self, ctx_idx: usize) -> &mut Context {
+        &mut self.0[ctx_idx & 255]
+    }
+}
 
 /// Starts the context variables of a slice (9.3.2.2), for `SliceQpY`.
 pub fn initial(slice_type: SliceType, cabac_init_flag: bool, slice_qp_y: i32) -> Contexts {
@@ -14,11 +27,13 @@ pub fn initial(slice_type: SliceType, cabac_init_flag: bool, slice_qp_y: i32) ->
         (SliceType::P, true) | (SliceType::B, false) => 2,
     };
     let qp = slice_qp_y.clamp(0, 51);
-    INIT_VALUES[init_type].map(|init_value| {
+    let mut contexts = [0; 256];
+    for (context, init_value) in contexts.iter_mut().zip(INIT_VALUES[init_type]) {
         let (slope_idx, offset_idx) = (i32::from(init_value >> 4), i32::from(init_value & 15));
         let (m, n) = (slope_idx * 5 - 45, (offset_idx << 3) - 16);
-        context_from_pre_ctx_state(((m * qp) >> 4) + n)
-    })
+        *context = context_from_pre_ctx_state(((m * qp) >> 4) + n);
+    }
+    Contexts(contexts)
 }
 
 /// `sao_merge_left_flag`, `sao_merge_up_flag`
@@ -75,7 +90,7 @@ pub const PALETTE_RUN_PREFIX: usize = 175;
 /// `copy_above_palette_indices_flag`, `copy_above_indices_for_final_run_flag`
 pub const COPY_ABOVE_PALETTE_INDICES_FLAG: usize = 183;
 pub const PALETTE_TRANSPOSE_FLAG: usize = 184;
-pub const COUNT: usize = 185;
+const COUNT: usize = 185;
 
 /// Tables 9-5 to 9-37, `initValue` by `initType`; 154 where the element does not occur.
 #[rustfmt::skip]

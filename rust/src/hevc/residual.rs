@@ -62,41 +62,43 @@ pub fn residual_coding<const CHROMA: bool, const EXTENDED: bool>(
 
     let mut transform_skip_flag = false;
     if log2_size <= tools.log2_max_transform_skip_size && !(EXTENDED && block.cu_transquant_bypass_flag) {
-        transform_skip_flag = engine.decision(&mut contexts[ctx::TRANSFORM_SKIP_FLAG + chroma]);
+        transform_skip_flag = engine.decision(contexts.at(ctx::TRANSFORM_SKIP_FLAG + chroma));
     }
     let variant = if EXTENDED {
-        parse_variant::<CHROMA>(&mut engine, contexts, tools, &block, transform_skip_flag)
+        let (changed, variant) = parse_variant::<CHROMA>(engine, contexts, tools, &block, transform_skip_flag);
+        engine = changed;
+        variant
     } else {
         Variant::default()
     };
 
     let (last_x, last_y) = parse_last_sig_coeff::<CHROMA>(&mut engine, contexts, &block);
-    let size_idx = log2_size as usize - 2;
-    let last_sub_block =
-        usize::from(PLACE_OF_SUB_BLOCK[size_idx & 3][block.scan_idx][(last_y >> 2 << 3 | last_x >> 2) & 63]);
-    let last_place = u32::from(PLACE_IN_SUB_BLOCK[block.scan_idx][(last_y & 3) << 3 | last_x & 3]);
-    let sub_blocks = &SUB_BLOCKS[size_idx & 3][block.scan_idx];
+    let (size_idx, scan_idx) = (log2_size as usize - 2, block.scan_idx);
+    let last_sub_block = usize::from(PLACE_OF_SUB_BLOCK[size_idx & 3][scan_idx][(last_y >> 2 << 3 | last_x >> 2) & 63]);
+    let last_place = u32::from(PLACE_IN_SUB_BLOCK[scan_idx][(last_y & 3) << 3 | last_x & 3]);
+    let sub_blocks = &SUB_BLOCKS[size_idx & 3][scan_idx];
 
-    // Bit x of row y: `coded_sub_block_flag`, with a row of zeros below.
-    let mut coded_sub_blocks = [0u32; 9];
+    // `coded_sub_block_flag` by position, eight to a row.
+    let mut coded_sub_blocks = 0u64;
     // `lastGreater1Ctx == 0` of 9.3.4.2.6: the sub-block before ended in a level above 1.
     let mut ended_above_one = false;
     for i in (0..=last_sub_block).rev() {
-        let (x, y) = (usize::from(sub_blocks[i] & 7), usize::from(sub_blocks[i] >> 3 & 7));
-        let right = coded_sub_blocks[y] >> (x + 1) & 1;
-        let below = coded_sub_blocks[y + 1] >> x & 1;
+        const FIRST_COLUMN: u64 = 0x0101_0101_0101_0101;
+        let position = sub_blocks[i & 63] & 63;
+        let right = ((coded_sub_blocks & !FIRST_COLUMN) >> position) >> 1 & 1;
+        let below = (coded_sub_blocks >> position) >> 8 & 1;
         let is_inferred = i == last_sub_block || i == 0;
         if !is_inferred {
             let inc = ctx::CODED_SUB_BLOCK_FLAG + 2 * chroma + (right | below) as usize;
-            if !engine.decision(&mut contexts[inc]) {
+            if !engine.decision(contexts.at(inc)) {
                 continue;
             }
         }
-        coded_sub_blocks[y] |= 1 << x;
+        coded_sub_blocks |= 1 << position;
 
         let pattern = if log2_size == 2 { PATTERN_4X4 } else { (right | below << 1) as usize };
         let significant = SubBlock {
-            sig_ctx: &SIG_CTX[pattern][block.scan_idx],
+            sig_ctx: &SIG_CTX[pattern][scan_idx],
             sig_ctx_base: sig_ctx_base::<CHROMA>(log2_size, block.scan_idx, i),
             is_first: i == 0,
             last_place: if i == last_sub_block { Some(last_place) } else { None },
@@ -135,30 +137,31 @@ pub fn residual_coding<const CHROMA: bool, const EXTENDED: bool>(
 
 /// `explicit_rdpcm_flag` and what else the range extensions derive for a block.
 #[inline(never)]
-fn parse_variant<const CHROMA: bool>(
-    engine: &mut Cabac,
+fn parse_variant<'a, const CHROMA: bool>(
+    mut engine: Cabac<'a>,
     contexts: &mut Contexts,
     tools: &Tools,
     block: &Block,
     transform_skip_flag: bool,
-) -> Variant {
+) -> (Cabac<'a>, Variant) {
     let chroma = usize::from(CHROMA);
     let has_no_transform = transform_skip_flag || block.cu_transquant_bypass_flag;
     let mut explicit_rdpcm_flag = false;
     if !block.is_intra && tools.range.explicit_rdpcm_enabled_flag && has_no_transform {
-        explicit_rdpcm_flag = engine.decision(&mut contexts[ctx::EXPLICIT_RDPCM_FLAG + chroma]);
+        explicit_rdpcm_flag = engine.decision(contexts.at(ctx::EXPLICIT_RDPCM_FLAG + chroma));
         if explicit_rdpcm_flag {
             // explicit_rdpcm_dir_flag
-            engine.decision(&mut contexts[ctx::EXPLICIT_RDPCM_DIR_FLAG + chroma]);
+            engine.decision(contexts.at(ctx::EXPLICIT_RDPCM_DIR_FLAG + chroma));
         }
     }
     let has_implicit_rdpcm =
         block.is_intra && tools.range.implicit_rdpcm_enabled_flag && transform_skip_flag && block.is_pure_direction;
-    Variant {
+    let variant = Variant {
         has_single_sig_ctx: tools.range.transform_skip_context_enabled_flag && has_no_transform,
         hides_no_sign: block.cu_transquant_bypass_flag || has_implicit_rdpcm || explicit_rdpcm_flag,
         sb_type: if CHROMA { 0 } else { 2 } + usize::from(has_no_transform),
-    }
+    };
+    (engine, variant)
 }
 
 /// `LastSignificantCoeffX` and `LastSignificantCoeffY` (7.4.9.11).
@@ -175,7 +178,7 @@ fn parse_last_sig_coeff<const CHROMA: bool>(
     let c_max = (log2_size << 1) - 1;
     let mut prefixes = [0; 2];
     for (prefix, first) in prefixes.iter_mut().zip([ctx::LAST_SIG_COEFF_X_PREFIX, ctx::LAST_SIG_COEFF_Y_PREFIX]) {
-        while *prefix < c_max && engine.decision(&mut contexts[first + (offset + (*prefix >> shift)) as usize]) {
+        while *prefix < c_max && engine.decision(contexts.at(first + (offset + (*prefix >> shift)) as usize)) {
             *prefix += 1;
         }
     }
@@ -231,9 +234,14 @@ impl SubBlock {
             Some(place) => (1u32 << place, place as usize),
             None => (0, 16),
         };
-        for n in (1..count).rev() {
-            let inc = if is_single { single } else { self.sig_ctx_base + usize::from(self.sig_ctx[n]) };
-            significant |= u32::from(engine.decision(&mut contexts[inc])) << n;
+        if count > 1 {
+            let bins = if is_single {
+                engine.decisions(contexts.all(), count - 1, |_| single as u8)
+            } else {
+                let base = self.sig_ctx_base as u8;
+                engine.decisions(contexts.all(), count - 1, |n| base.wrapping_add(self.sig_ctx[(n + 1) & 15]))
+            };
+            significant |= bins << 1;
         }
         if count > 0 {
             // Place 0: the sub-block's own DC, inferred where it must be the only one.
@@ -245,7 +253,7 @@ impl SubBlock {
                 true => ctx::SIG_COEFF_FLAG + if CHROMA { 27 } else { 0 },
                 false => self.sig_ctx_base + usize::from(self.sig_ctx[0]),
             };
-            significant |= u32::from(engine.decision(&mut contexts[inc]));
+            significant |= u32::from(engine.decision(contexts.at(inc)));
         }
         significant
     }
@@ -273,7 +281,7 @@ fn parse_greater_flags<const CHROMA: bool>(
     let mut greater1_ctx = 1;
     let mut greater1 = 0u32;
     for m in 0..count.min(MAX_GREATER1_FLAGS) {
-        let flag = engine.decision(&mut contexts[base + greater1_ctx]);
+        let flag = engine.decision(contexts.at(base + greater1_ctx));
         greater1 |= u32::from(flag) << m;
         // 9.3.4.2.6: 0 from the first level above 1 on, else counting up to 3.
         greater1_ctx = match greater1_ctx {
@@ -286,12 +294,12 @@ fn parse_greater_flags<const CHROMA: bool>(
     let mut remaining = greater1 ^ first;
     if first != 0 {
         let inc = ctx::COEFF_ABS_LEVEL_GREATER2_FLAG + if CHROMA { 4 } else { 0 } + ctx_set;
-        if engine.decision(&mut contexts[inc]) {
+        if engine.decision(contexts.at(inc)) {
             remaining |= first;
         }
     }
     // Those past the eighth have no flags at all.
-    remaining |= ((1 << count) - 1) & !((1 << MAX_GREATER1_FLAGS) - 1);
+    remaining |= (1 << count) - 1 & !((1 << MAX_GREATER1_FLAGS) - 1);
     Levels { remaining, greater2: first, ended_above_one: greater1_ctx == 0 }
 }
 
@@ -354,13 +362,15 @@ fn coeff_abs_level_remaining(engine: &mut Cabac, rice_param: u32, limit: Option<
         let suffix = bins & ((1 << suffix_len) - 1);
         return Ok(u64::from((((1 << (prefix - 3)) + 2) << rice_param) + suffix));
     }
-    long_coeff_abs_level_remaining(engine, rice_param, limit)
+    let (value, after) = long_coeff_abs_level_remaining(engine.clone(), rice_param, limit)?;
+    *engine = after;
+    Ok(value)
 }
 
-/// Bin by bin, for values that do not fit one look ahead.
+/// Bin by bin, for values that do not fit one look ahead. The engine goes by value, or it would not stay in registers.
 #[cold]
 #[inline(never)]
-fn long_coeff_abs_level_remaining(engine: &mut Cabac, rice_param: u32, limit: Option<u32>) -> Result<u64> {
+fn long_coeff_abs_level_remaining(mut engine: Cabac, rice_param: u32, limit: Option<u32>) -> Result<(u64, Cabac)> {
     // Levels have at most 23 bits (extended precision of 16-bit samples), so that no prefix is longer than this.
     const MAX_PREFIX: u32 = 32;
     let max_prefix = limit.map_or(MAX_PREFIX, |log2_transform_range| 32 - log2_transform_range);
@@ -378,7 +388,7 @@ fn long_coeff_abs_level_remaining(engine: &mut Cabac, rice_param: u32, limit: Op
     }
     let suffix = u64::from(engine.bypass_bits(suffix_len));
     if prefix <= 3 {
-        return Ok((u64::from(prefix) << rice_param) + suffix);
+        return Ok(((u64::from(prefix) << rice_param) + suffix, engine));
     }
-    Ok((((1u64 << (prefix - 3)) + 2) << rice_param) + suffix)
+    Ok(((((1u64 << (prefix - 3)) + 2) << rice_param) + suffix, engine))
 }

@@ -165,7 +165,7 @@ impl CodingTree<'_> {
 
     fn state(&self) -> Stored {
         Stored {
-            contexts: self.contexts,
+            contexts: self.contexts.clone(),
             stat_coeff: self.stat_coeff,
             palette_predictor_size: self.palette_predictor_size,
         }
