@@ -135,8 +135,8 @@ def test_a_chain_goes_on_over_any_number_of_windows(
     index = VideoIndex.open(clip(name))
     expected = read_bit_costs(index, hidden=hidden)
     last = len(index) - 1
-    monkeypatch.setattr(native_costs, "_CHAIN_BYTES", 0)
-    monkeypatch.setattr(native_costs, "_FRAMES_A_THREAD", 2)
+    monkeypatch.setattr(native_costs, "_WINDOW_BYTES", 0)
+    monkeypatch.setattr(native_costs, "_FEWEST_A_THREAD", 2)
     requests = (
         list(range(last + 1)),
         list(range(last, -1, -1)),
@@ -151,8 +151,8 @@ def test_a_chain_goes_on_over_any_number_of_windows(
 
 def test_a_window_takes_over_where_the_one_before_it_ended(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     index = VideoIndex.open(clip("vp9_hidden"))
-    monkeypatch.setattr(native_costs, "_CHAIN_BYTES", 0)
-    monkeypatch.setattr(native_costs, "_FRAMES_A_THREAD", 4)
+    monkeypatch.setattr(native_costs, "_WINDOW_BYTES", 0)
+    monkeypatch.setattr(native_costs, "_FEWEST_A_THREAD", 4)
     rows = _rows_read(monkeypatch)
     consumed = iter_bit_costs(index, range(len(index)), threads=1)
     next(consumed)

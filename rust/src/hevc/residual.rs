@@ -299,7 +299,7 @@ fn parse_greater_flags<const CHROMA: bool>(
         }
     }
     // Those past the eighth have no flags at all.
-    remaining |= (1 << count) - 1 & !((1 << MAX_GREATER1_FLAGS) - 1);
+    remaining |= ((1 << count) - 1) & !((1 << MAX_GREATER1_FLAGS) - 1);
     Levels { remaining, greater2: first, ended_above_one: greater1_ctx == 0 }
 }
 
