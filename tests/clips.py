@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def moving_texture(frames: int, size: tuple[int, int], seed: int = 0) -> Iterator[NDArray[np.uint8]]:
+def moving_texture(
+    frames: int, size: tuple[int, int], seed: int = 0, fades: bool = False
+) -> Iterator[NDArray[np.uint8]]:
     """RGB frames `(height, width, 3)`: a textured background that pans, a bright disc that crosses it, and film grain.
 
-    A scene cut after two thirds gives the encoder a reason for an intra frame of its own.
+    A scene cut after two thirds gives the encoder a reason for an intra frame of its own. One that `fades` to black
+    gives it a reason to weight its predictions.
     """
     width, height = size
     rng = np.random.default_rng(seed)
@@ -34,6 +37,7 @@ def moving_texture(frames: int, size: tuple[int, int], seed: int = 0) -> Iterato
         rgb = np.stack([base, base * 0.8 + x * 0.2, 220 - base * 0.6], axis=-1)
         rgb[disc] = (235, 200, 60)
         rgb += rng.normal(0.0, 2.0, rgb.shape)
+        rgb *= 1 - number / frames if fades else 1
         yield np.clip(rgb, 0, 255).astype(np.uint8)
 
 
@@ -52,6 +56,7 @@ def make_clip(
     time_base: Fraction | None = None,
     audio: bool = False,
     seed: int = 0,
+    fades: bool = False,
 ) -> Path:
     """Encode `moving_texture` to `path` and return it.
 
@@ -66,7 +71,7 @@ def make_clip(
         stream.codec_context.time_base = base
         stream.time_base = base
         sound: Any = output.add_stream("aac", rate=8000, layout="mono") if audio else None
-        for number, rgb in enumerate(moving_texture(frames, size, seed)):
+        for number, rgb in enumerate(moving_texture(frames, size, seed, fades)):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)
             frame.pts = number if timestamps is None else timestamps[number]
             frame.time_base = base
@@ -130,6 +135,25 @@ def _x264(params: str = "", **arguments: Any) -> dict[str, Any]:
 _VFR = [0, 3, 6, 14, 15, 16, 30, 33, 36, 60, 61, 62, 70, 80, 81, 82, 99, 100, 130, 131, 140, 150, 151, 170]
 
 _X265 = "log-level=none:keyint=12:bframes=3:pools=1:frame-threads=1"
+
+
+def _x265(params: str = "", preset: str = "veryfast", **arguments: Any) -> dict[str, Any]:
+    settings = ":".join(part for part in (_X265, "keyint=8:crf=24", params) if part)
+    return {"codec": "libx265", "frames": 10, "options": {"preset": preset, "x265-params": settings}, **arguments}
+
+
+def _vpx(deadline: str = "realtime", speed: int = 7, rate: str = "150k", **arguments: Any) -> dict[str, Any]:
+    options = {
+        "deadline": deadline,
+        "cpu-used": speed,
+        "b": rate,
+        "g": 12,
+        "threads": 1,
+        **arguments.pop("options", {}),
+    }
+    return {"codec": "libvpx-vp9", "frames": 14, "options": options, **arguments}
+
+
 _SVT = {"preset": "12", "g": "8", "svtav1-params": "lp=1"}
 
 #: Every clip that the tests share, by name.
@@ -168,10 +192,65 @@ CLIPS: Mapping[str, Recipe] = {
         ".webm", arguments={"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8", "g": "12"}}
     ),
     "av1": Recipe(".mkv", arguments={"codec": "libsvtav1", "frames": 16, "options": _SVT}),
+    "hevc_ctb16": Recipe(arguments=_x265("ctu=16:min-cu-size=8")),
+    "hevc_ctb32": Recipe(arguments=_x265("ctu=32:aq-mode=2:qg-size=8")),
+    "hevc_ctb64": Recipe(arguments=_x265("ctu=64:no-wpp=1")),
+    "hevc_wpp": Recipe(".mkv", arguments=_x265("ctu=16:wpp=1", size=(256, 96))),
+    "hevc_slices": Recipe(arguments=_x265("ctu=16:slices=3")),
+    "hevc_lossless": Recipe(arguments=_x265("lossless=1", frames=6)),
+    "hevc_cu_lossless": Recipe(arguments=_x265("cu-lossless=1:rd=4:crf=4", "medium", frames=6)),
+    "hevc_transform_skip": Recipe(arguments=_x265("tskip=1:crf=8", "medium", frames=6)),
+    "hevc_10_bit": Recipe(arguments=_x265(pix_fmt="yuv420p10le")),
+    "hevc_12_bit": Recipe(arguments=_x265(pix_fmt="yuv420p12le")),
+    "hevc_400": Recipe(arguments=_x265(pix_fmt="gray")),
+    "hevc_422": Recipe(arguments=_x265(pix_fmt="yuv422p")),
+    "hevc_422_10_bit": Recipe(arguments=_x265(pix_fmt="yuv422p10le")),
+    "hevc_444": Recipe(arguments=_x265(pix_fmt="yuv444p")),
+    "hevc_444_12_bit": Recipe(arguments=_x265(pix_fmt="yuv444p12le")),
+    "hevc_amp": Recipe(arguments=_x265("amp=1:rect=1:rd=3:ctu=32", "medium")),
+    "hevc_weighted": Recipe(arguments=_x265("weightp=1:weightb=1", fades=True)),
+    "hevc_constrained_intra": Recipe(arguments=_x265("constrained-intra=1")),
+    "hevc_open_gop": Recipe(arguments=_x265("open-gop=1:b-adapt=0", frames=26)),
+    "hevc_no_sao": Recipe(arguments=_x265("sao=0:signhide=0")),
+    "hevc_scaling_list": Recipe(arguments=_x265("scaling-list=default")),
+    "hevc_intra": Recipe(arguments=_x265("keyint=1", frames=3)),
+    "hevc_constant_quantiser": Recipe(
+        arguments=_x265("qp=30:ipratio=1.41421356:pbratio=1.41421356:aq-mode=0:cutree=0:b-pyramid=0")
+    ),
+    "hevc_odd_size": Recipe(arguments=_x265(size=(170, 98))),
+    "hevc_rotated": Recipe(rotation=90, arguments=_x265(size=(176, 112))),
+    "hevc_raw": Recipe(".hevc", arguments=_x265("repeat-headers=1")),
+    "vp9_hidden": Recipe(
+        ".webm", arguments=_vpx(rate="200k", frames=40, options={"lag-in-frames": 16, "auto-alt-ref": 1, "g": 60})
+    ),
+    "vp9_slow": Recipe(".webm", arguments=_vpx("good", 0, frames=8)),
+    "vp9_error_resilient": Recipe(".webm", arguments=_vpx(options={"error-resilient": "default"})),
+    "vp9_frame_parallel": Recipe(".webm", arguments=_vpx(options={"frame-parallel": 1})),
+    "vp9_tiles": Recipe(
+        ".webm", arguments=_vpx(size=(528, 272), frames=4, options={"tile-columns": 1, "tile-rows": 1})
+    ),
+    "vp9_lossless": Recipe(".webm", arguments=_vpx(rate="0", frames=5, options={"lossless": 1})),
+    "vp9_422": Recipe(".webm", arguments=_vpx(pix_fmt="yuv422p")),
+    "vp9_440": Recipe(".webm", arguments=_vpx(pix_fmt="yuv440p")),
+    "vp9_444": Recipe(".webm", arguments=_vpx(pix_fmt="yuv444p")),
+    "vp9_rgb": Recipe(".webm", arguments=_vpx(pix_fmt="gbrp", frames=6)),
+    "vp9_gops": Recipe(".mp4", arguments=_vpx(frames=24, options={"g": 5})),
+    "vp9_odd_size": Recipe(".webm", arguments=_vpx(size=(171, 99))),
+    "vp9_tiny": Recipe(".webm", arguments=_vpx(size=(18, 10))),
+    "vp9_segments": Recipe(".webm", arguments=_vpx("good", 4, options={"aq-mode": 1, "g": 7})),
+    "vp9_cyclic_refresh": Recipe(".webm", arguments=_vpx(rate="60k", options={"aq-mode": 3})),
+    "vp9_rotated": Recipe(".mp4", rotation=90, arguments=_vpx(size=(176, 112))),
     "one_frame": Recipe(arguments=_x264(frames=1)),
     "readme": Recipe(arguments=_x264("keyint=60", frames=120, size=(320, 192))),
     "long": Recipe(arguments=_x264("keyint=50", frames=240, size=(96, 80))),
 }
 
-#: The clips whose bits the parser reads.
-H264_CLIPS = [name for name in CLIPS if name not in {"mpeg4", "hevc", "vp9", "av1"}]
+
+def _encoded_with(codec: str) -> list[str]:
+    return [name for name, recipe in CLIPS.items() if recipe.arguments.get("codec", "libx264") == codec]
+
+
+#: The clips whose bits the parser reads, by codec.
+H264_CLIPS = _encoded_with("libx264")
+HEVC_CLIPS = _encoded_with("libx265")
+VP9_CLIPS = _encoded_with("libvpx-vp9")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mediaref import _native
-from mediaref._native import FrameCosts, ParseError, StreamParser
+from mediaref._native import ChainParser, FrameCosts, ParseError, StreamParser
 
 STUB = Path(_native.__file__).with_name("_native.pyi")
 
@@ -26,9 +26,11 @@ def packets_of(path: Path) -> tuple[bytes, list[bytes]]:
         return stream.codec_context.extradata or b"", [bytes(p) for p in container.demux(stream) if p.size]
 
 
-def costs_of(extradata: bytes, packets: list[bytes], threads: int = 1) -> list[FrameCosts | ParseError]:
+def costs_of(
+    extradata: bytes, packets: list[bytes], threads: int = 1, codec: str = "h264"
+) -> list[FrameCosts | ParseError]:
     """Costs of packets that each hold one frame."""
-    parser = StreamParser("h264", extradata)
+    parser = StreamParser(codec, extradata)
     handles = parser.scan(packets).parameter_sets
     return parser.bit_costs([(int(h), [p]) for h, p in zip(handles, packets, strict=True)], threads)
 
@@ -76,6 +78,80 @@ def test_a_broken_context_rule_is_caught(clip: Callable[[str], Path]) -> None:
     assert {error.kind for error in errors} == {"corrupt"}
 
 
+def flipped(data: bytes, bit: int) -> bytes:
+    """Bits count from the first byte's highest one."""
+    changed = bytearray(data)
+    changed[bit // 8] ^= 0x80 >> bit % 8
+    return bytes(changed)
+
+
+def pps_flags(extradata: bytes) -> dict[str, int]:
+    """Where the flags of an HEVC picture parameter set stand in an hvcC, in bits."""
+    begin = extradata.index(b"\x44\x01") + 2
+    bits = "".join(f"{byte:08b}" for byte in extradata[begin:])
+    at = 0
+
+    def skip(codes: int) -> None:
+        nonlocal at
+        for _ in range(codes):  # of Exp-Golomb: as many bits again as it begins with zeros
+            at += 2 * bits.index("1", at) + 1 - 2 * at
+
+    skip(2)  # pps_pic_parameter_set_id, pps_seq_parameter_set_id
+    sign_data_hiding = at + 5
+    at += 7
+    skip(3)  # num_ref_idx_l0_default_active_minus1, num_ref_idx_l1_default_active_minus1, init_qp_minus26
+    starts = {"sign_data_hiding": sign_data_hiding, "transform_skip": at + 1}
+    return {name: begin * 8 + start for name, start in starts.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("hevc_ctb32", "sign_data_hiding"),
+        ("hevc_no_sao", "sign_data_hiding"),
+        ("hevc_transform_skip", "transform_skip"),
+        ("hevc_ctb16", "transform_skip"),
+    ],
+)
+def test_a_broken_rule_of_hevc_is_caught(clip: Callable[[str], Path], name: str, flag: str) -> None:
+    """A picture's bits are read by the rules that its parameter set names: with one turned around, none comes out."""
+    extradata, packets = packets_of(clip(name))
+    assert all(isinstance(cost, FrameCosts) for cost in costs_of(extradata, packets, codec="hevc"))
+    broken = costs_of(flipped(extradata, pps_flags(extradata)[flag]), packets, codec="hevc")
+    assert {cost.kind if isinstance(cost, ParseError) else "parsed" for cost in broken} == {"corrupt"}
+
+
+#: Bits of a key frame's header in profile 0.
+REFRESH_FRAME_CONTEXT, FRAME_PARALLEL = 69, 70
+
+
+@pytest.mark.parametrize("bit", [REFRESH_FRAME_CONTEXT, FRAME_PARALLEL])
+def test_a_broken_rule_of_vp9_is_caught(clip: Callable[[str], Path], bit: int) -> None:
+    """The key frame itself stays as it was; those after it need the probabilities that it leaves behind."""
+    _, packets = packets_of(clip("vp9_odd_size"))
+    group = packets[:12]
+    wanted = [True] * len(group)
+    assert all(isinstance(costs, list) for costs in ChainParser().parse(group, wanted))
+    key, *others = ChainParser().parse([flipped(group[0], bit), *group[1:]], wanted)
+    assert isinstance(key, list)
+    assert {costs.kind if isinstance(costs, ParseError) else "parsed" for costs in others} == {"corrupt"}
+
+
+def test_a_checkpoint_goes_on_where_it_was_taken(clip: Callable[[str], Path]) -> None:
+    _, packets = packets_of(clip("vp9_segments"))
+    parser = ChainParser()
+    parser.parse(packets[:4], [False] * 4)
+    checkpoint = parser.copy()
+    whole = parser.parse(packets[4:], [True] * len(packets[4:]))
+    looked = checkpoint.parse_last(packets[4:6], [False, True])
+    again = checkpoint.parse(packets[4:], [True] * len(packets[4:]))
+    for ours, theirs in ((looked[1], whole[1]), *zip(again, whole, strict=True)):
+        assert isinstance(ours, list)
+        assert isinstance(theirs, list)
+        assert [cost.bits.tolist() for cost in ours] == [cost.bits.tolist() for cost in theirs]
+    assert looked[0] == []
+
+
 def test_threads_do_not_change_the_answer(clip: Callable[[str], Path]) -> None:
     extradata, packets = packets_of(clip("plain"))
     for one, four in zip(costs_of(extradata, packets), costs_of(extradata, packets, 4), strict=True):
@@ -93,32 +169,82 @@ def test_unknown_codec_and_unknown_handle_are_value_errors() -> None:
         StreamParser("h264").bit_costs([(7, [b""])])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_damaged_packets_give_costs_or_an_error_that_says_where(
-    clip: Callable[[str], Path], data: st.DataObject
-) -> None:
-    name = data.draw(st.sampled_from(["plain", "cavlc", "mbaff", "yuv444", "lossless"]))
-    extradata, packets = packets_of(clip(name))
-    packet = bytearray(data.draw(st.sampled_from(packets)))
+def damaged(packet: bytes, data: st.DataObject) -> bytes:
+    """The packet with some bytes changed, and perhaps cut short."""
+    changed = bytearray(packet)
     for _ in range(data.draw(st.integers(1, 4))):
-        packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
-    cut = data.draw(st.one_of(st.none(), st.integers(0, len(packet))))
-    parser = StreamParser("h264", extradata)
-    parser.scan(packets[:1])
-    handle = int(parser.scan([bytes(packet)[:cut]]).parameter_sets[0])
-    (cost,) = parser.bit_costs([(handle, [bytes(packet)[:cut]])])
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    return bytes(changed[: data.draw(st.one_of(st.none(), st.integers(0, len(changed))))])
+
+
+def assert_sound(cost: FrameCosts | ParseError, packet: bytes) -> None:
+    """Either every bit is accounted for, or it says what is wrong and where."""
     if isinstance(cost, FrameCosts):
         assert int(cost.bits.sum()) + cost.overhead_bits == cost.packet_bits
+        assert cost.mode.sum() + cost.motion.sum() + cost.luma.sum() + cost.chroma.sum() == cost.bits.sum()
     else:
         assert cost.kind in {"corrupt", "unsupported", "limit"}
+        assert cost.message
         assert 0 <= cost.byte_position <= len(packet)
 
 
+PACKET_CLIPS = {
+    "h264": ["plain", "cavlc", "mbaff", "yuv444", "lossless"],
+    "hevc": ["hevc_wpp", "hevc_slices", "hevc_444", "hevc_transform_skip", "hevc_weighted", "hevc_cu_lossless"],
+}
+CHAIN_CLIPS = ["vp9_gops", "vp9_hidden", "vp9_segments", "vp9_444", "vp9_error_resilient", "vp9_odd_size"]
+
+
+@pytest.mark.parametrize("codec", PACKET_CLIPS)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_packets_give_costs_or_an_error_that_says_where(
+    clip: Callable[[str], Path], codec: str, data: st.DataObject
+) -> None:
+    extradata, packets = packets_of(clip(data.draw(st.sampled_from(PACKET_CLIPS[codec]))))
+    packet = damaged(data.draw(st.sampled_from(packets)), data)
+    parser = StreamParser(codec, extradata)
+    parser.scan(packets[:1])
+    handle = int(parser.scan([packet]).parameter_sets[0])
+    (cost,) = parser.bit_costs([(handle, [packet])])
+    assert_sound(cost, packet)
+
+
+@pytest.mark.parametrize("codec", PACKET_CLIPS)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_parameter_sets_give_costs_or_an_error_that_says_where(
+    clip: Callable[[str], Path], codec: str, data: st.DataObject
+) -> None:
+    extradata, packets = packets_of(clip(data.draw(st.sampled_from(PACKET_CLIPS[codec]))))
+    for cost, packet in zip(costs_of(damaged(extradata, data), packets[:3], codec=codec), packets, strict=False):
+        assert_sound(cost, packet)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_chains_give_costs_or_errors_that_say_where(clip: Callable[[str], Path], data: st.DataObject) -> None:
+    _, packets = packets_of(clip(data.draw(st.sampled_from(CHAIN_CLIPS))))
+    begin = data.draw(st.integers(0, len(packets) - 4))
+    chain = packets[begin : begin + 6]
+    hit = data.draw(st.integers(0, len(chain) - 1))
+    chain[hit] = damaged(chain[hit], data)
+    assert len(StreamParser("vp9").scan(chain)) == len(chain)
+    results = ChainParser().parse(chain, [True] * len(chain))
+    for result, packet in zip(results, chain, strict=True):
+        if isinstance(result, list):
+            assert sum(cost.packet_bits for cost in result) >= 8 * len(packet)  # an existing frame counts its own too
+        for cost in result if isinstance(result, list) else [result]:
+            assert_sound(cost, packet)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9"])
 @settings(max_examples=200, deadline=None)
 @given(extradata=st.binary(max_size=80), packet=st.binary(max_size=300))
-def test_noise_never_panics(extradata: bytes, packet: bytes) -> None:
-    parser = StreamParser("h264", extradata)
+def test_noise_never_panics(codec: str, extradata: bytes, packet: bytes) -> None:
+    parser = StreamParser(codec, extradata)
     headers = parser.scan([packet])
     assert len(headers) == 1
-    parser.bit_costs([(int(headers.parameter_sets[0]), [packet])])
+    if parser.has_packet_access:
+        parser.bit_costs([(int(headers.parameter_sets[0]), [packet])])
+    ChainParser().parse([packet, packet], [False, True])

@@ -184,6 +184,19 @@ def test_unusual_clips_are_prepared(name: str, clip: Clip, prepare: Callable[...
     assert (meta["frame_pts_ns"] is None) == (index.pts_ns is None)
 
 
+@pytest.mark.parametrize("grid", CHOICES["bitcost_grid"])
+@pytest.mark.parametrize(("name", "frames"), [("hevc_open_gop", 26), ("vp9_hidden", 40), ("vp9_rotated", 14)])
+def test_hevc_and_vp9_are_prepared_on_every_grid(
+    name: str, frames: int, grid: str, clip: Clip, prepare: Callable[..., PreinferResult]
+) -> None:
+    result = prepare(clip(name), num_sampled_frames=12, bitcost_grid=grid)
+    meta = result.summary
+    assert (meta["total_frames"], meta["num_groups"] >= 1) == (frames, True)
+    kept = positions(result)[meta["S_full"] :]
+    assert len(kept) > 0
+    assert len(np.unique(kept[:, 0])) > 1  # of several frames
+
+
 def test_a_video_shorter_than_the_samples_gives_every_frame_once(
     clip: Clip, prepare: Callable[..., PreinferResult]
 ) -> None:

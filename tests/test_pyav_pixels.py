@@ -42,7 +42,7 @@ def test_any_frames_are_those_of_a_full_decode(clip: Clip, name: str) -> None:
         assert got == [(frame, plain.pixels[frame]) for frame in asked]
 
 
-@pytest.mark.parametrize("name", ["open_gop", "hevc", "mpeg4", "pyramid"])
+@pytest.mark.parametrize("name", ["open_gop", "hevc", "hevc_open_gop", "mpeg4", "pyramid"])
 def test_frames_around_every_start_point_in_twos(clip: Clip, name: str) -> None:
     index = VideoIndex.open(clip(name))
     plain = plain_decode(clip(name), index).pixels
@@ -55,7 +55,9 @@ def test_frames_around_every_start_point_in_twos(clip: Clip, name: str) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_set_of_targets_in_any_order(clip: Clip, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["pyramid", "open_gop", "transport", "hevc", "mbaff"]))
+    name = data.draw(
+        st.sampled_from(["pyramid", "open_gop", "transport", "hevc", "hevc_open_gop", "hevc_raw", "mbaff"])
+    )
     index = VideoIndex.open(clip(name))
     asked = data.draw(st.lists(st.integers(0, len(index) - 1), min_size=1, max_size=12))
     plain = _plain(clip(name), index)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -14,12 +16,14 @@ from numpy.typing import NDArray
 
 from mediaref import images
 from mediaref.errors import InvalidReferenceError, MediaRefError
+from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
 from mediaref.threads import resolve_threads
 
 if TYPE_CHECKING:
     from mediaref.bitcost import BitCost
+    from mediaref.video_decoder.base import BatchDecodingStrategy
     from mediaref.video_decoder.index import VideoIndex
 
 OnError = Literal["raise", "skip"]
@@ -62,8 +66,10 @@ def load_bit_cost(ref: MediaRef, *, storage_options: StorageOptions | None) -> B
 
 def batch_decode(
     refs: Iterable[MediaRef],
-    decoder: str = "pyav",
-    *,
+    *positional: BatchDecodingStrategy | str | None,
+    decoder: str | None = None,
+    strategy: BatchDecodingStrategy | str | None = None,
+    format: str = "rgb",
     allow_images: bool = False,
     allow_multi_video: bool = False,
     gap_threshold: float = 2.0,
@@ -72,26 +78,35 @@ def batch_decode(
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
 ) -> list[Pixels]:
-    """Decode many references: a list of uint8 `(H, W, 3)` RGB arrays in the order asked, repeats allowed.
+    """Decode many references: a list of uint8 arrays in the order asked, repeats allowed.
+
+    The arrays are `(H, W, 3)` RGB, or as `format` says; see `MediaRef.to_ndarray`.
 
     Each video is read once, and only the packets that the asked frames depend on are decoded. `allow_images` and
     `allow_multi_video` say that references to images, or to more than one file, are meant; `allow_gap=False` refuses
     requests with more than `gap_threshold` seconds between neighbours. `threads` None means the CPUs that this
     process may use. With `on_error="skip"` a reference that fails gives None in its place and a warning in the log.
+    The decoder may be given as second argument too. A `strategy` of 0.3 there, or by name, changes no pixel, but the
+    call is then taken as 0.3 took it: several videos are welcome, and images with a `UserWarning`.
     Raises a `MediaRefError` that is a `ValueError`; a missing file is a `FileNotFoundError` too.
     """
     asked = _checked(refs, on_error)
-    if decoder not in _DECODERS:
-        raise InvalidReferenceError(f"Unknown decoder backend: {decoder!r}; choose one of {', '.join(_DECODERS)}")
+    wanted = images.check_format(format)
+    if _is_asked_as_in_0_3(positional, decoder, strategy):
+        allow_multi_video = True
+        if not allow_images and not all(ref.is_video for ref in asked):
+            warnings.warn("refs contain images; each is loaded by itself", UserWarning, stacklevel=2)
+            allow_images = True
     _check_kinds(asked, allow_images, allow_multi_video)
     if not allow_gap:
         _check_gaps(asked, gap_threshold)
-    return _batched(asked, _decode_group, threads, on_error, storage_options)
+    return _batched(asked, partial(_decode_group, wanted), threads, on_error, storage_options)
 
 
 def iter_decode(
     refs: Iterable[MediaRef],
     *,
+    format: str = "rgb",
     threads: int | None = None,
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
@@ -102,7 +117,7 @@ def iter_decode(
     are taken some dozens at a time, so requests that jump about are best sorted.
     """
     asked = _checked(refs, on_error)
-    return _iterate(asked, threads, on_error, storage_options)
+    return _iterate(asked, images.check_format(format), threads, on_error, storage_options)
 
 
 def batch_bit_costs(
@@ -123,20 +138,24 @@ def batch_bit_costs(
 
 
 def _decode_group(
-    refs: Sequence[tuple[int, MediaRef]], threads: int, storage_options: StorageOptions | None
+    format: images.PixelFormat,
+    refs: Sequence[tuple[int, MediaRef]],
+    threads: int,
+    storage_options: StorageOptions | None,
 ) -> _Outcome:
     from mediaref.video_decoder.pyav import frames_or_errors
 
     found: _Outcome = {}
     for position, ref in refs:
         if ref.pts_ns is None:
-            found[position] = _image_or_error(ref, storage_options)
+            found[position] = _image_or_error(ref, format, storage_options)
     videos = [(position, ref) for position, ref in refs if ref.pts_ns is not None]
     if videos:
         index, frame_of = _frames(videos, storage_options, found)
         shown_at = _positions(frame_of)
         for frame, pixels in frames_or_errors(index, list(shown_at), threads=threads):
             first, *repeats = shown_at[frame]
+            pixels = _in_format(pixels, format)
             found[first] = pixels
             for position in repeats:  # each place has an array of its own
                 found[position] = pixels if isinstance(pixels, MediaRefError) else pixels.copy()
@@ -174,11 +193,17 @@ def _frames(
     return index, frame_of
 
 
-def _image_or_error(ref: MediaRef, storage_options: StorageOptions | None) -> Pixels | MediaRefError:
+def _image_or_error(
+    ref: MediaRef, format: images.PixelFormat, storage_options: StorageOptions | None
+) -> Pixels | MediaRefError:
     try:
-        return images.decode(locate(ref.uri, storage_options).read())
+        return images.decode(locate(ref.uri, storage_options).read(), format)
     except MediaRefError as error:
         return error
+
+
+def _in_format(pixels: Pixels | MediaRefError, format: images.PixelFormat) -> Pixels | MediaRefError:
+    return pixels if isinstance(pixels, MediaRefError) else images.from_rgb(pixels, format)
 
 
 def _positions(frame_of: dict[int, int]) -> dict[int, list[int]]:
@@ -206,8 +231,9 @@ def _batched(
 ) -> list[Any]:
     """Results of all references in their order: files side by side where there are several."""
     groups: dict[str, list[tuple[int, MediaRef]]] = {}
+    file_of = {uri: normal_form(uri) for uri in {ref.uri for ref in refs}}
     for position, ref in enumerate(refs):
-        groups.setdefault(ref.uri, []).append((position, ref))
+        groups.setdefault(file_of[ref.uri], []).append((position, ref))
     workers = resolve_threads(threads)
 
     def outcome(group: Sequence[tuple[int, MediaRef]], share: int) -> _Outcome:
@@ -235,20 +261,25 @@ def _settled(result: _Result | MediaRefError, ref: MediaRef, on_error: OnError) 
 
 
 def _iterate(
-    refs: Sequence[MediaRef], threads: int | None, on_error: OnError, storage_options: StorageOptions | None
+    refs: Sequence[MediaRef],
+    format: images.PixelFormat,
+    threads: int | None,
+    on_error: OnError,
+    storage_options: StorageOptions | None,
 ) -> Iterator[Any]:
+    decode_group = partial(_decode_group, format)
     waiting: list[MediaRef] = []
     for run in _runs(refs):
         streamed = len(run) >= _WINDOW and run[0].is_video
         if not streamed:
             waiting += run
         while waiting and (streamed or len(waiting) >= _WINDOW):
-            yield from _batched(waiting[:_WINDOW], _decode_group, threads, on_error, storage_options)
+            yield from _batched(waiting[:_WINDOW], decode_group, threads, on_error, storage_options)
             del waiting[:_WINDOW]
         if streamed:
-            yield from _stream(run, threads, on_error, storage_options)
+            yield from _stream(run, format, threads, on_error, storage_options)
     if waiting:
-        yield from _batched(waiting, _decode_group, threads, on_error, storage_options)
+        yield from _batched(waiting, decode_group, threads, on_error, storage_options)
 
 
 def _runs(refs: Sequence[MediaRef]) -> Iterator[list[MediaRef]]:
@@ -265,7 +296,11 @@ def _runs(refs: Sequence[MediaRef]) -> Iterator[list[MediaRef]]:
 
 
 def _stream(
-    run: Sequence[MediaRef], threads: int | None, on_error: OnError, storage_options: StorageOptions | None
+    run: Sequence[MediaRef],
+    format: images.PixelFormat,
+    threads: int | None,
+    on_error: OnError,
+    storage_options: StorageOptions | None,
 ) -> Iterator[Any]:
     """Frames of one video in ascending time, one in memory at a time."""
     from mediaref.video_decoder.pyav import frames_or_errors
@@ -286,6 +321,7 @@ def _stream(
                 yield _settled(pixels.copy() if isinstance(pixels, np.ndarray) else pixels, ref, on_error)
             else:
                 latest, pixels = next(decoded)
+                pixels = _in_format(pixels, format)
                 yield _settled(pixels, ref, on_error)
 
 
@@ -315,6 +351,31 @@ def _checked(refs: Iterable[MediaRef], on_error: str) -> list[MediaRef]:
     return asked
 
 
+def _is_asked_as_in_0_3(
+    positional: Sequence[BatchDecodingStrategy | str | None],
+    decoder: str | None,
+    strategy: BatchDecodingStrategy | str | None,
+) -> bool:
+    """Check the choice of decoder and strategy, `(decoder)` in 1.x and `(strategy, decoder)` in 0.3; tell which."""
+    from mediaref.video_decoder.base import BatchDecodingStrategy
+
+    rest = list(positional)
+    if rest and (rest[0] is None or isinstance(rest[0], BatchDecodingStrategy)):
+        if strategy is not None:
+            raise TypeError("batch_decode() got two values for strategy")
+        strategy = rest.pop(0)
+    if rest and decoder is None:
+        decoder = rest.pop(0)
+    if rest:
+        raise TypeError(
+            f"batch_decode() cannot place {rest[0]!r}: it takes a strategy, a decoder, or both in this order"
+        )
+    if decoder not in {None, *_DECODERS}:
+        raise InvalidReferenceError(f"Unknown decoder backend: {decoder!r}; choose one of {', '.join(_DECODERS)}")
+    BatchDecodingStrategy.check(strategy)
+    return strategy is not None
+
+
 def _check_on_error(on_error: str) -> None:
     if on_error not in {"raise", "skip"}:
         raise InvalidReferenceError(f"on_error is {on_error!r}; choose raise or skip")
@@ -323,7 +384,7 @@ def _check_on_error(on_error: str) -> None:
 def _check_kinds(refs: Sequence[MediaRef], allow_images: bool, allow_multi_video: bool) -> None:
     if not allow_images and any(not ref.is_video for ref in refs):
         raise InvalidReferenceError("refs contain images, which allow_images=False refuses; pass allow_images=True")
-    videos = {ref.uri for ref in refs if ref.is_video}
+    videos = {normal_form(uri) for uri in {ref.uri for ref in refs if ref.is_video}}
     if len(videos) > 1 and not allow_multi_video:
         raise InvalidReferenceError(
             f"refs point into {len(videos)} videos, which allow_multi_video=False refuses; pass allow_multi_video=True"

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 #: The frames that a packet holds, the hidden ones first, or why it cannot be parsed.
 Costs: TypeAlias = "list[FrameCosts] | ParseError"
 
-#: Frames parsed in one go for each thread: enough to share out evenly, few enough to keep memory low.
-_FRAMES_A_THREAD = 16
-#: Chains are shared out whole, so that more frames must be in hand; this much memory may hold their maps.
-_CHAIN_BYTES = 64 << 20
+#: Maps of frames that are parsed in one go may take this much memory, as far as each thread still has some to do.
+_WINDOW_BYTES = 64 << 20
+_FEWEST_A_THREAD = 4
+_MOST_A_THREAD = 64
 #: Bytes of the maps of one luma sample, roughly: 4 for each 4x4 cell and some 26 for each block.
 _BYTES_A_SAMPLE = 0.35
 
@@ -42,29 +42,36 @@ def frame_costs(index: VideoIndex, frames: Sequence[int], threads: int, hidden: 
 
 
 def _from_packets(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[Costs]:
+    at_once = max(_FEWEST_A_THREAD, min(_frames_in_memory(index) // threads, _MOST_A_THREAD)) * threads
+    with PacketReader(index) as reader:
+        for asked in _windows(frames, at_once):
+            yield from _parse_packets(index, reader, asked, threads)
+
+
+def _parse_packets(index: VideoIndex, reader: PacketReader, asked: list[int], threads: int) -> list[Costs]:
     from mediaref._native import ParseError
 
     assert index.parser is not None
-    with PacketReader(index) as reader:
-        for asked in _windows(frames, _FRAMES_A_THREAD * threads):
-            distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
-            rows_of = {frame: index.packets_of(frame) for frame in distinct}
-            content = dict(_contents(reader, [row for rows in rows_of.values() for row in rows]))
-            requests = [
-                (int(index.packets.parameter_sets[rows[0]]), [content[row] for row in rows])
-                for rows in rows_of.values()
-            ]
-            made = dict(zip(distinct, index.parser.bit_costs(requests, threads), strict=True))
-            for frame in asked:
-                costs = made[frame]
-                yield costs if isinstance(costs, ParseError) else [costs]
+    distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
+    rows_of = {frame: index.packets_of(frame) for frame in distinct}
+    content = dict(_contents(reader, [row for rows in rows_of.values() for row in rows]))
+    requests = [
+        (int(index.packets.parameter_sets[rows[0]]), [content[row] for row in rows]) for rows in rows_of.values()
+    ]
+    results = index.parser.bit_costs(requests, threads)
+    made = {
+        frame: costs if isinstance(costs, ParseError) else [costs]
+        for frame, costs in zip(distinct, results, strict=True)
+    }
+    return [made[frame] for frame in asked]
 
 
 def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
     chains = _Chains(index, frames, hidden)
-    at_once = int(_CHAIN_BYTES / (_BYTES_A_SAMPLE * max(1, index.width * index.height)))
+    # Chains are shared out whole, so as many frames as may be are taken together.
+    at_once = max(_frames_in_memory(index), _FEWEST_A_THREAD * threads)
     with PacketReader(index) as reader, ThreadPoolExecutor(threads, thread_name_prefix="mediaref-chain") as pool:
-        for asked in _windows(frames, max(at_once, _FRAMES_A_THREAD * threads)):
+        for asked in _windows(frames, at_once):
             jobs = chains.jobs(asked)
             for job in jobs:
                 job.packets = [content for _, content in _contents(reader, job.rows)]
@@ -73,6 +80,10 @@ def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden:
                 made.update(zip(job.rows, results, strict=True))
             for frame in asked:
                 yield chains.of_frame(frame, made)
+
+
+def _frames_in_memory(index: VideoIndex) -> int:
+    return int(_WINDOW_BYTES / (_BYTES_A_SAMPLE * max(1, index.width * index.height)))
 
 
 def _windows(frames: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mediaref.data_uri import DataURI
 from mediaref.errors import InvalidReferenceError
+from mediaref.normal_form import normal_form
 from mediaref.storage import StorageOptions, join, locate, scheme_of, shorten
 
 if TYPE_CHECKING:
@@ -87,8 +88,14 @@ class MediaRef(BaseModel):
 
         return batch.load(self, format, threads=threads, storage_options=storage_options)
 
-    def to_rgb_array(self, *, storage_options: StorageOptions | None = None) -> NDArray[np.uint8]:
-        """The pixels as uint8 `(H, W, 3)` RGB."""
+    def to_rgb_array(
+        self, *, keep_av_open: bool = False, storage_options: StorageOptions | None = None
+    ) -> NDArray[np.uint8]:
+        """The pixels as uint8 `(H, W, 3)` RGB, as `to_ndarray("rgb")` gives them.
+
+        `keep_av_open` is accepted for programs written for 0.3: what is known of a file is kept in any case, and no
+        file is.
+        """
         return self.to_ndarray("rgb", storage_options=storage_options)
 
     def to_pil_image(self, format: str = "rgb", *, storage_options: StorageOptions | None = None) -> Image:
@@ -107,6 +114,19 @@ class MediaRef(BaseModel):
         return batch.load_bit_cost(self, storage_options=storage_options)
 
     # --- the uri itself -----------------------------------------------------------------------------------------
+
+    def normalized(self) -> Self:
+        """This reference with its uri in normal form: the case of scheme and host folded, needless escapes undone,
+        dot segments removed. Embedded data stays verbatim.
+        """
+        uri = normal_form(self.uri)
+        return self if uri == self.uri else self.model_copy(update={"uri": uri})
+
+    def is_equivalent(self, other: MediaRef) -> bool:
+        """Whether both name the same picture by the specification's section 4: the same `pts_ns`, and uris with the
+        same normal form. (`==` compares the fields as they are written.)
+        """
+        return self.pts_ns == other.pts_ns and normal_form(self.uri) == normal_form(other.uri)
 
     def validate_uri(self, *, storage_options: StorageOptions | None = None) -> bool:
         """Whether the file exists (embedded data always does). Raises `MissingDependencyError` for a scheme that

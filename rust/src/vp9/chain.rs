@@ -50,8 +50,12 @@ impl ChainParser {
     pub fn parse_wanted(mut self, packets: &[&[u8]], wanted: &[bool]) -> Vec<Result<Vec<Frame>>> {
         let headers: Vec<_> = packets.iter().map(|packet| self.read_headers(packet)).collect();
         let work = plan(&headers, wanted);
-        let packets = packets.iter().zip(headers).zip(work);
-        packets.map(|((packet, headers), work)| self.decode(packet, headers, |i| work[i])).collect()
+        let packets = packets.iter().zip(headers).zip(work).zip(wanted);
+        let frames_of = |(((packet, headers), work), wanted): (((&&[u8], _), Vec<Work>), &bool)| {
+            let frames = self.decode(packet, headers, |i| work[i]);
+            frames.map(|frames| if *wanted { frames } else { vec![] })
+        };
+        packets.map(frames_of).collect()
     }
 
     /// Reads a packet's headers. Where that fails, no slot's size is known any more.

@@ -218,8 +218,10 @@ impl HeaderState {
     pub fn parse(&mut self, frame: &[u8]) -> Result<Header> {
         let mut next = self.clone();
         let mut r = BitReader::new(frame);
-        let header = next.uncompressed_header(&mut r)?;
+        let header = next.uncompressed_header(&mut r);
+        // What is read past the end is zeros: that it ended there says more than what they seem to mean.
         r.check()?;
+        let header = header?;
         *self = next;
         Ok(header)
     }

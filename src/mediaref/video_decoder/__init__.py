@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mediaref.video_decoder.base import BaseVideoDecoder, FrameBatch, VideoStreamMetadata
+from mediaref.video_decoder.base import BaseVideoDecoder, BatchDecodingStrategy, FrameBatch, VideoStreamMetadata
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.plan import DecodePlan
 from mediaref.video_decoder.pyav import PyAVVideoDecoder, decode_frames
 
 __all__ = [
     "BaseVideoDecoder",
+    "BatchDecodingStrategy",
     "DecodePlan",
     "FrameBatch",
     "PyAVVideoDecoder",

@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,8 +14,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaref.errors import InvalidReferenceError
+
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class BatchDecodingStrategy(str, Enum):
+    """How 0.3 was told to walk through a file for several frames.
+
+    Accepted wherever 0.3 took one. It changes nothing: every request is planned by the frames' own dependencies, which
+    never decodes more than the best of the three would.
+    """
+
+    SEPARATE = "separate"
+    SEQUENTIAL_PER_KEYFRAME_BLOCK = "sequential_per_keyframe_block"
+    SEQUENTIAL = "sequential"
+
+    @classmethod
+    def check(cls, strategy: BatchDecodingStrategy | str | None) -> None:
+        """Raise `InvalidReferenceError` (a `ValueError`) if `strategy` is neither None nor one of ours."""
+        if strategy is not None and strategy not in {each.value for each in cls}:
+            choices = ", ".join(each.value for each in cls)
+            raise InvalidReferenceError(f"Unknown decoding strategy: {strategy!r}; choose one of {choices}")
 
 
 @dataclass

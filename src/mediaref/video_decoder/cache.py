@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from mediaref.errors import InvalidReferenceError
+
 if TYPE_CHECKING:
     from mediaref.video_decoder.index import VideoIndex
 
@@ -15,11 +17,17 @@ _Value = TypeVar("_Value")
 
 
 class BoundedCache(Generic[_Value]):
-    """Keeps the values used last, up to a total weight. Two threads that miss at once both make the value."""
+    """Keeps the values used last, up to a total weight and, where `most` names one, a number.
 
-    def __init__(self, capacity: int, weight: Callable[[_Value], int]) -> None:
+    Two threads that miss at once both make the value.
+    """
+
+    def __init__(
+        self, capacity: int, weight: Callable[[_Value], int], most: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._capacity = capacity
         self._weight = weight
+        self._most = most
         self._held = 0
         self._values: OrderedDict[Hashable, _Value] = OrderedDict()
         self._lock = threading.Lock()
@@ -36,12 +44,15 @@ class BoundedCache(Generic[_Value]):
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
+        most = self._most()
         value = make()
         with self._lock:
             if key not in self._values:
                 self._values[key] = value
                 self._held += self._weight(value)
-            while self._held > self._capacity and len(self._values) > 1:
+            while len(self._values) > (most or len(self._values)) or (
+                self._held > self._capacity and len(self._values) > 1
+            ):
                 _, dropped = self._values.popitem(last=False)
                 self._held -= self._weight(dropped)
         return value
@@ -60,8 +71,22 @@ def _index_weight(index: VideoIndex) -> int:
     return len(index.packets) + 1024
 
 
+def _most_videos() -> int | None:
+    """How many videos `AV_CACHE_SIZE` allows; None, or 0 as the variable's value, leaves it to their memory alone."""
+    value = os.environ.get("AV_CACHE_SIZE")
+    if value is None:
+        return None
+    try:
+        most = int(value)
+    except ValueError:
+        most = -1
+    if most < 0:
+        raise InvalidReferenceError(f"AV_CACHE_SIZE is {value!r}; it must be a number of videos, 0 for no limit")
+    return most
+
+
 #: Indexes of the videos used last: about 100 bytes a packet, so 200 MB when full.
-indexes: BoundedCache[VideoIndex] = BoundedCache(1 << 21, _index_weight)
+indexes: BoundedCache[VideoIndex] = BoundedCache(1 << 21, _index_weight, _most_videos)
 
 
 def cleanup_cache() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError, TimestampError
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
-from mediaref.video_decoder.base import BaseVideoDecoder, FrameBatch, VideoStreamMetadata
+from mediaref.video_decoder.base import BaseVideoDecoder, BatchDecodingStrategy, FrameBatch, VideoStreamMetadata
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.plan import DecodePlan, Span
@@ -301,12 +302,17 @@ class PyAVVideoDecoder(BaseVideoDecoder):
         """Pixels of frame `key`, uint8 [3, H, W], or of a slice of frames, uint8 [N, 3, H, W]."""
         if isinstance(key, slice):
             return self.get_frames_at(range(*key.indices(len(self)))).data
-        frame = int(key) + (len(self) if key < 0 else 0)
+        frame = operator.index(key)  # a TypeError for what is no whole number
+        frame += len(self) if frame < 0 else 0
         pixels: NDArray[np.uint8] = self.get_frames_at([frame]).data[0]
         return pixels
 
-    def get_frames_at(self, indices: Sequence[int]) -> FrameBatch:
-        """Frames by display index, in the order asked. Raises `FrameIndexError` (an `IndexError`)."""
+    def get_frames_at(self, indices: Sequence[int], strategy: BatchDecodingStrategy | str | None = None) -> FrameBatch:
+        """Frames by display index, in the order asked. Raises `FrameIndexError` (an `IndexError`).
+
+        `strategy` is accepted for programs written for 0.3; see `BatchDecodingStrategy`.
+        """
+        BatchDecodingStrategy.check(strategy)
         index = self._index
         data: NDArray[np.uint8] | None = None
         places: dict[int, list[int]] = {}
@@ -321,9 +327,16 @@ class PyAVVideoDecoder(BaseVideoDecoder):
         begins, ends = index.shown_ns(np.asarray(indices, np.int64))
         return FrameBatch(data, begins / _SECOND, (ends - begins) / _SECOND)
 
-    def get_frames_played_at(self, seconds: Sequence[float]) -> FrameBatch:
+    def get_frames_played_at(
+        self, seconds: Sequence[float], strategy: BatchDecodingStrategy | str | None = None
+    ) -> FrameBatch:
         """The frames on screen at some times, in the order asked. Raises `TimestampError` (a `ValueError`)."""
-        return self.get_frames_at(self._index.frames_at([round(time * _SECOND) for time in seconds]).tolist())
+        frames = self._index.frames_at([round(time * _SECOND) for time in seconds]).tolist()
+        return self.get_frames_at(frames, strategy)
+
+    def get_frame_at_pts_ns(self, pts_ns: int) -> NDArray[np.uint8]:
+        """Pixels of the frame on screen at `pts_ns`, uint8 [3, H, W]. Raises `TimestampError` (a `ValueError`)."""
+        return self[self._index.frame_at(pts_ns)]
 
     def get_frames_played_in_range(
         self, start_seconds: float, stop_seconds: float, fps: float | None = None

@@ -1,0 +1,1 @@
+"""Bridges to how other projects write down a frame of a video."""
