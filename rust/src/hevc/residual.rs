@@ -109,27 +109,13 @@ pub fn residual_coding<const CHROMA: bool, const EXTENDED: bool>(
             continue;
         }
         let ctx_set = 2 * usize::from(i > 0 && !CHROMA) + usize::from(ended_above_one);
-        let levels = parse_greater_flags::<CHROMA>(&mut engine, contexts, significant.count_ones(), ctx_set);
+        let stat_coeff = &mut coder.stat_coeff[variant.sb_type & 3];
+        let mut levels = Levels::parse_flags::<CHROMA>(&mut engine, contexts, significant.count_ones(), ctx_set);
         ended_above_one = levels.ended_above_one;
-
-        if EXTENDED && tools.range.cabac_bypass_alignment_enabled_flag && levels.remaining != 0 {
-            engine.align_bypass();
-        }
-        let spread = 31 - significant.leading_zeros() - significant.trailing_zeros();
-        let is_sign_hidden = tools.sign_data_hiding_enabled_flag && spread > 3 && !(EXTENDED && variant.hides_no_sign);
-        let signs = significant.count_ones() - u32::from(is_sign_hidden);
-        engine.take_bypass(engine.peek_bypass(), signs);
-
-        if levels.remaining != 0 {
-            let rice = if EXTENDED && tools.range.persistent_rice_adaptation_enabled_flag {
-                Rice::Persistent(&mut coder.stat_coeff[variant.sb_type])
-            } else {
-                Rice::Plain
-            };
-            let limit = (EXTENDED && tools.range.extended_precision_processing_flag)
-                .then_some(tools.log2_transform_range[chroma]);
-            parse_remaining(&mut engine, levels, rice, limit)?;
-        }
+        levels.hides_sign = tools.sign_data_hiding_enabled_flag
+            && 31 - significant.leading_zeros() - significant.trailing_zeros() > 3
+            && !(EXTENDED && variant.hides_no_sign);
+        levels.parse_bypass::<CHROMA, EXTENDED>(&mut engine, tools, stat_coeff)?;
     }
     *coder.engine = engine;
     Ok(())
@@ -260,79 +246,98 @@ impl SubBlock {
 }
 
 /// Levels of a sub-block's coefficients as far as their flags tell; bit m for the m-th in decoding order.
-#[derive(Clone, Copy)]
 struct Levels {
-    /// Those that `coeff_abs_level_remaining` follows for.
+    count: u32,
+    /// Those that `coeff_abs_level_remaining` follows for (`escapeDataPresent` where there are any).
     remaining: u32,
     /// The one that had a `coeff_abs_level_greater2_flag`.
     greater2: u32,
     ended_above_one: bool,
+    hides_sign: bool,
 }
 
-#[inline(always)]
-fn parse_greater_flags<const CHROMA: bool>(
-    engine: &mut Cabac,
-    contexts: &mut Contexts,
-    count: u32,
-    ctx_set: usize,
-) -> Levels {
-    const MAX_GREATER1_FLAGS: u32 = 8;
-    let base = ctx::COEFF_ABS_LEVEL_GREATER1_FLAG + if CHROMA { 16 } else { 0 } + 4 * ctx_set;
-    let mut greater1_ctx = 1;
-    let mut greater1 = 0u32;
-    for m in 0..count.min(MAX_GREATER1_FLAGS) {
-        let flag = engine.decision(contexts.at(base + greater1_ctx));
-        greater1 |= u32::from(flag) << m;
-        // 9.3.4.2.6: 0 from the first level above 1 on, else counting up to 3.
-        greater1_ctx = match greater1_ctx {
-            _ if flag => 0,
-            0 => 0,
-            n => 3.min(n + 1),
+impl Levels {
+    /// `coeff_abs_level_greater1_flag` and `coeff_abs_level_greater2_flag`.
+    #[inline(always)]
+    fn parse_flags<const CHROMA: bool>(
+        engine: &mut Cabac,
+        contexts: &mut Contexts,
+        count: u32,
+        ctx_set: usize,
+    ) -> Self {
+        const MAX_GREATER1_FLAGS: u32 = 8;
+        let base = ctx::COEFF_ABS_LEVEL_GREATER1_FLAG + if CHROMA { 16 } else { 0 } + 4 * ctx_set;
+        let mut greater1_ctx = 1;
+        let mut greater1 = 0u32;
+        for m in 0..count.min(MAX_GREATER1_FLAGS) {
+            let flag = engine.decision(contexts.at(base + greater1_ctx));
+            greater1 |= u32::from(flag) << m;
+            // 9.3.4.2.6: 0 from the first level above 1 on, else counting up to 3.
+            greater1_ctx = match greater1_ctx {
+                _ if flag => 0,
+                0 => 0,
+                n => 3.min(n + 1),
+            };
+        }
+        let first = greater1 & greater1.wrapping_neg();
+        let mut remaining = greater1 ^ first;
+        if first != 0 {
+            let inc = ctx::COEFF_ABS_LEVEL_GREATER2_FLAG + if CHROMA { 4 } else { 0 } + ctx_set;
+            if engine.decision(contexts.at(inc)) {
+                remaining |= first;
+            }
+        }
+        // Those past the eighth have no flags at all.
+        remaining |= ((1 << count) - 1) & !((1 << MAX_GREATER1_FLAGS) - 1);
+        Self { count, remaining, greater2: first, ended_above_one: greater1_ctx == 0, hides_sign: false }
+    }
+
+    /// `coeff_sign_flag` and `coeff_abs_level_remaining`.
+    #[inline(always)]
+    fn parse_bypass<const CHROMA: bool, const EXTENDED: bool>(
+        &self,
+        engine: &mut Cabac,
+        tools: &Tools,
+        stat_coeff: &mut u8,
+    ) -> Result<()> {
+        if EXTENDED && tools.range.cabac_bypass_alignment_enabled_flag && self.remaining != 0 {
+            engine.align_bypass();
+        }
+        engine.take_bypass(engine.peek_bypass(), self.count - u32::from(self.hides_sign));
+        if self.remaining == 0 {
+            return Ok(());
+        }
+        if !EXTENDED {
+            return self.parse_remaining(engine, None, None);
+        }
+        let stat_coeff = tools.range.persistent_rice_adaptation_enabled_flag.then_some(stat_coeff);
+        let limit =
+            tools.range.extended_precision_processing_flag.then_some(tools.log2_transform_range[usize::from(CHROMA)]);
+        self.parse_remaining(engine, stat_coeff, limit)
+    }
+
+    /// Each `coeff_abs_level_remaining`, for what it does to the Rice parameter of the next (9.3.3.11).
+    #[inline(always)]
+    fn parse_remaining(&self, engine: &mut Cabac, mut stat_coeff: Option<&mut u8>, limit: Option<u32>) -> Result<()> {
+        let (mut rice_param, max_rice_param) = match &stat_coeff {
+            None => (0, 4),
+            Some(stat) => (u32::from(**stat) / 4, u32::MAX),
         };
-    }
-    let first = greater1 & greater1.wrapping_neg();
-    let mut remaining = greater1 ^ first;
-    if first != 0 {
-        let inc = ctx::COEFF_ABS_LEVEL_GREATER2_FLAG + if CHROMA { 4 } else { 0 } + ctx_set;
-        if engine.decision(contexts.at(inc)) {
-            remaining |= first;
+        let mut rest = self.remaining;
+        while rest != 0 {
+            let bit = rest & rest.wrapping_neg();
+            rest ^= bit;
+            let value = coeff_abs_level_remaining(engine, rice_param, limit)?;
+            if let Some(stat) = stat_coeff.take() {
+                adapt_stat_coeff(stat, value);
+            }
+            let base_level = if bit > 0x80 { 1 } else { 2 + u64::from(bit == self.greater2) };
+            if base_level + value > 3 << rice_param {
+                rice_param = max_rice_param.min(rice_param + 1);
+            }
         }
+        Ok(())
     }
-    // Those past the eighth have no flags at all.
-    remaining |= ((1 << count) - 1) & !((1 << MAX_GREATER1_FLAGS) - 1);
-    Levels { remaining, greater2: first, ended_above_one: greater1_ctx == 0 }
-}
-
-enum Rice<'s> {
-    Plain,
-    Persistent(&'s mut u8),
-}
-
-/// The `coeff_abs_level_remaining` of a sub-block, for what they do to the Rice parameter (9.3.3.11).
-#[inline(always)]
-fn parse_remaining(engine: &mut Cabac, levels: Levels, mut rice: Rice, limit: Option<u32>) -> Result<()> {
-    let mut rice_param = match &rice {
-        Rice::Plain => 0,
-        Rice::Persistent(stat) => u32::from(**stat) / 4,
-    };
-    let max_rice_param = if matches!(rice, Rice::Plain) { 4 } else { u32::MAX };
-    let mut is_first = true;
-    let mut rest = levels.remaining;
-    while rest != 0 {
-        let bit = rest & rest.wrapping_neg();
-        rest ^= bit;
-        let value = coeff_abs_level_remaining(engine, rice_param, limit)?;
-        match &mut rice {
-            Rice::Persistent(stat) if is_first => adapt_stat_coeff(stat, value),
-            _ => {}
-        }
-        is_first = false;
-        let base_level = if bit > 0x80 { 1 } else { 2 + u64::from(bit == levels.greater2) };
-        if base_level + value > 3 << rice_param {
-            rice_param = max_rice_param.min(rice_param + 1);
-        }
-    }
-    Ok(())
 }
 
 /// 9.3.4.2.6: the statistics follow the first remaining level of each sub-block.

@@ -16,8 +16,8 @@ pub struct Scanner {
     sets: Arc<ParameterSets>,
     order: PictureOrder,
     sequence: i32,
-    /// The next picture begins a coded video sequence: the stream or what is behind an end of sequence.
-    at_sequence_start: bool,
+    /// The next IRAP picture begins a coded video sequence: the first of the stream or behind an end of sequence.
+    awaits_irap: bool,
     /// `NoRaslOutputFlag` of the last IRAP picture (8.1.3): RASL pictures refer to what is not there.
     no_rasl_output_flag: bool,
     rbsp: Rbsp,
@@ -25,7 +25,7 @@ pub struct Scanner {
 
 impl Scanner {
     pub fn new(extradata: &[u8]) -> Self {
-        Self { sets: Arc::new(ParameterSets::new(extradata)), at_sequence_start: true, ..Self::default() }
+        Self { sets: Arc::new(ParameterSets::new(extradata)), awaits_irap: true, ..Self::default() }
     }
 
     /// New parameter sets from the container, beside those that are known.
@@ -40,8 +40,8 @@ impl Scanner {
 
     /// Reads the next packet's headers. What is damaged counts as absent: the row tells what could be read.
     ///
-    /// `is_hidden` marks pictures that a decoder of this stream never outputs: `pic_output_flag` 0, and RASL
-    /// pictures whose IRAP picture begins the sequence.
+    /// `is_hidden` marks pictures that a decoder of this stream never outputs: those with `pic_output_flag` 0, those
+    /// before any IRAP picture, and RASL pictures whose IRAP picture begins the sequence.
     pub fn scan(&mut self, packet: &[u8]) -> PacketHeader {
         let mut row = PacketHeader::default();
         for range in self.sets.framing().split(packet).unwrap_or_default() {
@@ -51,7 +51,7 @@ impl Scanner {
             } else if nal.is_parameter_set() && self.sets.is_changed_by(&nal) {
                 Arc::make_mut(&mut self.sets).apply(&nal);
             } else if matches!(nal.nal_unit_type, nal_unit_type::EOS | nal_unit_type::EOB) && nal.nuh_layer_id == 0 {
-                self.at_sequence_start = true;
+                self.awaits_irap = true;
             }
         }
         row
@@ -72,7 +72,7 @@ impl Scanner {
         }
         self.begin_sequence_if_new(nal);
         let is_highest_sub_layer = nal.temporal_id >= start.sps.sps_max_sub_layers_minus1;
-        let is_undecodable = nal::is_rasl(nal.nal_unit_type) && self.no_rasl_output_flag;
+        let is_undecodable = self.awaits_irap || (nal::is_rasl(nal.nal_unit_type) && self.no_rasl_output_flag);
         *row = PacketHeader {
             picture_type: Some(picture_type),
             is_second_field: false,
@@ -89,14 +89,14 @@ impl Scanner {
         Some(())
     }
 
-    /// 8.1.3: IDR and BLA pictures, and any IRAP picture that comes first.
+    /// 8.1.3: IDR and BLA pictures, and any IRAP picture that comes first, for then decoding starts with it.
     fn begin_sequence_if_new(&mut self, nal: &NalUnit) {
         if nal.is_irap() {
             let kind = nal.nal_unit_type;
-            self.no_rasl_output_flag = self.at_sequence_start || nal::is_idr(kind) || nal::is_bla(kind);
+            self.no_rasl_output_flag = self.awaits_irap || nal::is_idr(kind) || nal::is_bla(kind);
             self.sequence = self.sequence.saturating_add(i32::from(self.no_rasl_output_flag));
+            self.awaits_irap = false;
         }
-        self.at_sequence_start = false;
     }
 }
 

@@ -18,9 +18,8 @@ pub fn parse_slice_segment(
     header: &SliceSegmentHeader,
     start: &SegmentStart,
 ) -> Result<()> {
-    let mut ends = substream_ends(rbsp, header)?.into_iter();
+    let mut substreams = Substreams::new(rbsp, header)?;
     let mut ctb_addr_ts = picture.scan.rs_to_ts(start.slice_segment_address);
-    let mut end = ends.next().unwrap_or_default();
     let state = if start.dependent_slice_segment_flag { picture.stored_ds.take() } else { None };
     let (sps, pps) = (picture.sps.clone(), picture.pps.clone());
     let mut tree = CodingTree::new(picture, &sps, &pps, &header.slice, rbsp.padded(), header.data_start)?;
@@ -34,7 +33,7 @@ pub fn parse_slice_segment(
         begin_ctu(&mut tree, ctb_addr_rs, start);
         tree.coding_tree_unit(ctb_addr_rs)?;
         let end_of_slice_segment_flag = tree.engine.terminate();
-        tree.finish_ctu(ctb_addr_rs, end * 8)?;
+        tree.finish_ctu(ctb_addr_rs, substreams.end * 8)?;
         store_wpp(&mut tree, ctb_addr_rs);
         ctb_addr_ts += 1;
         if end_of_slice_segment_flag {
@@ -45,43 +44,86 @@ pub fn parse_slice_segment(
         }
         let next_rs = tree.picture.scan.ts_to_rs(ctb_addr_ts);
         if starts_substream(&tree, next_rs) {
-            let end_of_subset_one_bit = tree.engine.terminate();
-            if !end_of_subset_one_bit {
-                return Err(Error::corrupt("substream does not end where it must", tree.engine.tell()));
-            }
-            finish_substream(&mut tree, end)?;
-            (tree.engine, end) = match ends.next() {
-                Some(next_end) => (Cabac::new(rbsp.padded(), end)?, next_end),
-                None => return Err(Error::corrupt("fewer entry points than substreams", end * 8)),
-            };
-            tree.mark = tree.engine.tell();
+            substreams.go_on(&mut tree)?;
         }
-    }
-    if ends.next().is_some() {
-        return Err(Error::corrupt("more entry points than substreams", end * 8));
     }
     tree.picture.stored_ds = Some(tree.state());
-    finish_slice_segment(&mut tree, rbsp)
+    substreams.finish(&mut tree)
 }
 
-/// Where substreams end in the RBSP, in bytes: at their entry points (7.4.7.1), and the last at the end of the data.
-fn substream_ends(rbsp: &Rbsp, header: &SliceSegmentHeader) -> Result<Vec<usize>> {
-    let mut ends = Vec::with_capacity(header.entry_point_offsets.len() + 1);
-    let nal_len = rbsp.payload().len() + rbsp.removed_bytes();
-    let mut position = ebsp_position(rbsp, header.data_start);
-    for &offset in &header.entry_point_offsets {
-        position = position.saturating_add(offset);
-        if position > nal_len {
-            return Err(Error::corrupt("entry point lies past the slice segment's end", header.data_start * 8));
+/// Where the substreams of a slice segment end in its RBSP, in bytes.
+struct Substreams {
+    /// End of the one at hand; of all data where entry points are not listed.
+    end: usize,
+    later_ends: std::vec::IntoIter<usize>,
+    is_listed: bool,
+}
+
+impl Substreams {
+    /// From the entry points (7.4.7.1), which count emulation prevention bytes, and the end of the data.
+    fn new(rbsp: &Rbsp, header: &SliceSegmentHeader) -> Result<Self> {
+        let mut ends = Vec::with_capacity(header.entry_point_offsets.len() + 1);
+        let nal_len = rbsp.payload().len() + rbsp.removed_bytes();
+        let mut position = ebsp_position(rbsp, header.data_start);
+        for &offset in &header.entry_point_offsets {
+            position = position.saturating_add(offset);
+            if position > nal_len {
+                return Err(Error::corrupt("entry point lies past the slice segment's end", header.data_start * 8));
+            }
+            if position == nal_len {
+                // Some encoders list the substreams of the dependent slice segments that follow as well.
+                break;
+            }
+            ends.push(rbsp_position(rbsp, position));
         }
-        if position == nal_len {
-            // Some encoders list the substreams of the dependent slice segments that follow as well.
-            break;
-        }
-        ends.push(rbsp_position(rbsp, position));
+        ends.push(rbsp.payload().len());
+        let mut ends = ends.into_iter();
+        let end = ends.next().unwrap_or_default();
+        Ok(Self { end, later_ends: ends, is_listed: !header.entry_point_offsets.is_empty() })
     }
-    ends.push(rbsp.payload().len());
-    Ok(ends)
+
+    /// Ends the substream at hand (`end_of_subset_one_bit`, `byte_alignment()`) and starts the next.
+    fn go_on(&mut self, tree: &mut CodingTree) -> Result<()> {
+        let end_of_subset_one_bit = tree.engine.terminate();
+        let position = tree.engine.tell();
+        if !end_of_subset_one_bit {
+            return Err(Error::corrupt("substream does not end where it must", position));
+        }
+        // Where no entry points are listed, each substream follows the one before all the same.
+        let end = if self.is_listed { self.end } else { position.div_ceil(8) };
+        if position.div_ceil(8) != end || !is_last_one_bit(tree, position, end) {
+            return Err(Error::corrupt("substream does not end at its entry point", position));
+        }
+        tree.picture.map.overhead_bits += (START_UP_BITS + 8 * end - position) as u64;
+        tree.engine = Cabac::new(tree.bytes, end)?;
+        tree.mark = tree.engine.tell();
+        if self.is_listed {
+            self.end = self.later_ends.next().ok_or(Error::corrupt("fewer entry points than substreams", position))?;
+        }
+        Ok(())
+    }
+
+    /// `rbsp_slice_segment_trailing_bits()` (7.3.2.11), `cabac_zero_words` included.
+    fn finish(mut self, tree: &mut CodingTree) -> Result<()> {
+        let position = tree.engine.tell();
+        if self.later_ends.next().is_some() {
+            return Err(Error::corrupt("more entry points than substreams", position));
+        }
+        if position > 8 * self.end || !is_last_one_bit(tree, position, self.end) {
+            return Err(Error::corrupt("slice segment does not end where it must", position));
+        }
+        tree.picture.map.overhead_bits += (START_UP_BITS + 8 * self.end - position) as u64;
+        Ok(())
+    }
+}
+
+/// After a terminating bin the last bit read is a 1, and only zeros follow up to byte `end`.
+fn is_last_one_bit(tree: &CodingTree, position: usize, end: usize) -> bool {
+    let last = position - 1;
+    match tree.bytes.get(last / 8..end) {
+        Some([first, rest @ ..]) => first << (last % 8) == 0x80 && rest.iter().all(|&b| b == 0),
+        _ => false,
+    }
 }
 
 /// A new substream begins with each tile, and with each row of CTUs under wavefront parallel processing.
@@ -125,34 +167,6 @@ fn store_wpp(tree: &mut CodingTree, rs: usize) {
     if tree.pps.entropy_coding_sync_enabled_flag && rs > 0 && !scan.starts_row(rs) && scan.starts_row(rs - 1) {
         tree.picture.stored_wpp = Some(tree.state());
     }
-}
-
-/// After a terminating bin the last bit read is a 1, and zeros follow up to the substream's end.
-fn finish_substream(tree: &mut CodingTree, end: usize) -> Result<()> {
-    let position = tree.engine.tell();
-    if position.div_ceil(8) != end || !is_last_one_bit(tree, position, end) {
-        return Err(Error::corrupt("substream does not end at its entry point", position));
-    }
-    tree.picture.map.overhead_bits += (START_UP_BITS + 8 * end - position) as u64;
-    Ok(())
-}
-
-/// `rbsp_slice_segment_trailing_bits()` (7.3.2.11), `cabac_zero_words` included.
-fn finish_slice_segment(tree: &mut CodingTree, rbsp: &Rbsp) -> Result<()> {
-    let position = tree.engine.tell();
-    let end = rbsp.payload().len();
-    if position > 8 * end || !is_last_one_bit(tree, position, end) {
-        return Err(Error::corrupt("slice segment does not end where it must", position));
-    }
-    tree.picture.map.overhead_bits += (START_UP_BITS + 8 * end - position) as u64;
-    Ok(())
-}
-
-/// The bit before `position` is the last 1 before byte `end`.
-fn is_last_one_bit(tree: &CodingTree, position: usize, end: usize) -> bool {
-    let last = position - 1;
-    let bytes = &tree.bytes[last / 8..end];
-    bytes[0] << (last % 8) == 0x80 && bytes[1..].iter().all(|&b| b == 0)
 }
 
 impl CodingTree<'_> {
