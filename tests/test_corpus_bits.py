@@ -27,7 +27,7 @@ FILES = [file for file in H264_FILES + HEVC_FILES + VP9_FILES if file.name not i
 WITHOUT_MAP = {
     "h264/openh264__Error_I_P.264": "slices are missing on purpose; FFmpeg conceals them",
     "hevc/fate__loewe.ts": "the last packet is cut short",
-    "hevc/gpacts__counter.hvc": "the last packet is cut short",
+    "hevc/gpacts__counter.hvc": "the last picture has one of its nine slices",
 }
 
 #: Files whose damage a decoder conceals from pictures before the start point: what it shows depends on where it began.
@@ -35,6 +35,9 @@ CONCEALED = {"h264/fate__empty_edit_5s.mp4"}
 
 #: 4:4:4 by an x264 before build 151 whose signature is missing: FFmpeg cannot know of that version's fault, and fails.
 MISREAD_BY_FFMPEG = {"h264/fate__empty_edit_5s.mp4"}
+
+#: FFmpeg's own full decode gives other pixels with frame threads than without.
+THREADS_CHANGE_PIXELS = {"hevc/oxideav__r413-rdpcm-explicit.hevc"}
 
 _MOST_PIXELS = 200_000_000
 _COMPARED: list[int] = []
@@ -122,6 +125,8 @@ def test_pixels_of_any_frames_are_those_of_a_full_decode(file: CorpusFile) -> No
     assert len(plain.pixels) == len(index)
     rng = random.Random(11)
     for count, threads in ((1, 1), (2, 2), (8, 2), (8, 1)):
+        if threads > 1 and file.name in THREADS_CHANGE_PIXELS:
+            continue
         asked = rng.sample(range(len(index)), min(count, len(index)))
         for frame, pixels in decode_frames(index, asked, threads=threads):
             if file.name in CONCEALED and any(plain.corrupt):
