@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mediaref import MediaRef
@@ -52,6 +52,7 @@ _URIS = st.lists(st.sampled_from(_PIECES), max_size=8).map("".join)
 
 
 @given(start=st.sampled_from(["", "/", "http://H", "file:", "FILE://", "s3://B/"]), rest=_URIS)
+@example(start="http://H", rest="%41")
 def test_a_normal_form_is_its_own_and_of_the_same_kind(start: str, rest: str) -> None:
     normal = normal_form(start + rest)
     assert normal_form(normal) == normal
@@ -59,6 +60,7 @@ def test_a_normal_form_is_its_own_and_of_the_same_kind(start: str, rest: str) ->
 
 
 @given(path=st.lists(st.sampled_from(["a", ".", "..", "", "b c"]), min_size=1, max_size=6).map("/".join))
+@example(path="/.//a")
 def test_a_path_keeps_its_meaning(path: str) -> None:
     assert posixpath.normpath(normal_form(path)) == posixpath.normpath(path)
     assert posixpath.isabs(normal_form(path)) == posixpath.isabs(path)

@@ -34,7 +34,7 @@ def normal_form(uri: str) -> str:
     authority = parts.netloc
     if scheme in _SCHEMES_WITH_HOSTS:
         user, at, host = authority.rpartition("@")
-        authority = user + at + host.lower()
+        authority = user + at + _unescaped(host).lower()  # an escape may stand for a capital
     tail = uri[len(parts.scheme) + len("://") + len(parts.netloc) :]
     path = re.match(r"[^?#]*", tail)
     assert path is not None
@@ -58,7 +58,9 @@ def _normal_path(path: str) -> str:
     elif not others or not kept[0]:  # "name", ".", "./": nothing would be left
         return path
     shorter = "/".join(kept)
-    return path if scheme_of(shorter) else shorter  # "./data:x" names a file, "data:x" would not
+    # "./data:x" names a file, "data:x" would not; "/.//a" is "/a", and two leading slashes may mean another root.
+    means_another = scheme_of(shorter) or (shorter.startswith("//") and not path.startswith("//"))
+    return path if means_another else shorter
 
 
 def _unescaped(text: str) -> str:
