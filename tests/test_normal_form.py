@@ -61,6 +61,7 @@ def test_a_normal_form_is_its_own_and_of_the_same_kind(start: str, rest: str) ->
 
 @given(path=st.lists(st.sampled_from(["a", ".", "..", "", "b c"]), min_size=1, max_size=6).map("/".join))
 @example(path="/.//a")
+@example(path="//.//a")
 def test_a_path_keeps_its_meaning(path: str) -> None:
     assert posixpath.normpath(normal_form(path)) == posixpath.normpath(path)
     assert posixpath.isabs(normal_form(path)) == posixpath.isabs(path)

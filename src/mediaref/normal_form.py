@@ -11,6 +11,7 @@ from mediaref.storage import scheme_of
 #: of repositories or simply the begin of a path, and `hf://Ann/clips` is not `hf://ann/clips`.
 _SCHEMES_WITH_HOSTS = frozenset({"file", "http", "https", "ftp", "sftp", "ssh", "smb", "webdav", "webdavs"})
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_STRAY = re.compile(r"%[0-9A-Fa-f]?\Z")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -58,15 +59,21 @@ def _normal_path(path: str) -> str:
     elif not others or not kept[0]:  # "name", ".", "./": nothing would be left
         return path
     shorter = "/".join(kept)
-    # "./data:x" names a file, "data:x" would not; "/.//a" is "/a", and two leading slashes may mean another root.
-    means_another = scheme_of(shorter) or (shorter.startswith("//") and not path.startswith("//"))
-    return path if means_another else shorter
+    # "./data:x" names a file, "data:x" would not; "/.//a" is "/a", but "//a" may lie under another root.
+    return path if scheme_of(shorter) or _has_second_root(shorter) != _has_second_root(path) else shorter
+
+
+def _has_second_root(path: str) -> bool:
+    """POSIX lets two leading slashes, no more and no fewer, mean a root of their own."""
+    return path.startswith("//") and not path.startswith("///")
 
 
 def _unescaped(text: str) -> str:
     def one(escape: re.Match[str]) -> str:
         character = chr(int(escape[1], 16))
-        return character if character in _UNRESERVED else escape[0].upper()
+        # Behind a stray percent sign, what is decoded would become part of an escape that was not there.
+        is_safe = not _STRAY.search(text, max(0, escape.start() - 2), escape.start())
+        return character if character in _UNRESERVED and is_safe else escape[0].upper()
 
     return _ESCAPE.sub(one, text)
 
