@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock
 
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test test-integrations check format bench clean
 
 setup: $(VENV)/.built
 
@@ -25,6 +25,15 @@ demo: setup
 test: setup
 	cargo test --quiet --manifest-path rust/Cargo.toml
 	$(BIN)/python -m pytest
+
+# What real transformers, webdataset, datasets and polars make of our output. In an environment of its own: these are heavy.
+test-integrations: $(VENV)-integrations/.built
+	$(VENV)-integrations/bin/python -m pytest tests/test_llava_onevision.py
+
+$(VENV)-integrations/.built: pyproject.toml $(RUST_SOURCES)
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --editable '.[test-integrations]'
+	touch $@
 
 check: setup
 	$(BIN)/ruff check .

@@ -199,7 +199,7 @@ def test_repeated_timestamps_are_prepared(mode: str, tmp_path: Path, capsys: Cap
 
 
 def test_the_alias_package_is_the_same_thing() -> None:
-    for module in ("", ".api", ".cli", ".config", ".cv_reader_fast", ".doctor"):
+    for module in ("", ".api", ".cli", ".config", ".cv_reader_fast", ".doctor", ".integrations.llava_onevision"):
         alias = importlib.import_module(f"compressed_video_preinfer{module}")
         real = importlib.import_module(f"codec_video_prep{module}")
         for name in alias.__all__:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import mediaref
 from codec_video_prep.config import PreinferConfig
 from codec_video_prep.output import META, check_out_dir, finished_meta, locked, new_folder, write_meta
 from codec_video_prep.pipeline import Progress, prepare
@@ -85,10 +86,19 @@ def _identity(config: PreinferConfig, source: Source) -> dict[str, Any]:
     """What must be equal for an earlier run's output to be this one's."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "library_version": version("mediaref"),
+        "library_version": mediaref.__version__,
         "config_hash": config.config_hash,
         "source": _source_marks(source),
     }
+
+
+def identity_digest(config: PreinferConfig) -> str:
+    """32 hex digits that change whenever a run's result may: with its options, its video and our version.
+
+    Raises what finding the video raises: `MediaNotFoundError`, `AccessDeniedError`, ...
+    """
+    identity = _identity(config, locate(config.video))
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _source_marks(source: Source) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""See `codec_video_prep.integrations`."""
