@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock
 
-.PHONY: setup demo test test-integrations check format bench clean
+.PHONY: setup demo test test-integrations check format docs bench clean
 
 setup: $(VENV)/.built
 
@@ -28,7 +28,7 @@ test: setup
 
 # What real transformers, webdataset, datasets and polars make of our output. In an environment of its own: these are heavy.
 test-integrations: $(VENV)-integrations/.built
-	$(VENV)-integrations/bin/python -m pytest tests/test_llava_onevision.py
+	$(VENV)-integrations/bin/python -m pytest tests/test_llava_onevision.py tests/test_hf.py tests/test_docs.py
 
 $(VENV)-integrations/.built: pyproject.toml $(RUST_SOURCES)
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
@@ -47,9 +47,12 @@ format: setup
 	$(BIN)/ruff format .
 	cargo fmt --manifest-path rust/Cargo.toml
 
+docs: setup
+	$(BIN)/python docs/make_api.py
+
 bench: setup
 	$(BIN)/python benchmarks/bench_bit_costs.py
 	$(BIN)/python benchmarks/bench_prep.py
 
 clean:
-	rm -rf $(VENV) rust/target demo-output
+	rm -rf $(VENV) $(VENV)-* rust/target demo-output

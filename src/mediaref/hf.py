@@ -39,8 +39,9 @@ class MediaRefFeature:
     """A column of references, stored as `struct<uri: string, pts_ns: int64>`.
 
     Takes `MediaRef`, `DataURI`, paths, strings and `{"uri": ..., "pts_ns": ...}`; gives `MediaRef`, or with
-    `decode=False` the dictionary as it is stored. No picture is read by either. A function that returns references to
-    `Dataset.map` needs `map(..., features=dataset.features)`, as datasets does not ask the feature otherwise.
+    `decode=False` the dictionary as it is stored. No picture is read by either. `Dataset.map` guesses the types of what
+    a function looked at or returned, and does not know ours: hand the column over with `input_columns=`, or tell the
+    result's types with `features=`.
     """
 
     decode: bool = True
