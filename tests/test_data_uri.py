@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mediaref import DataURI, data_uri
+from mediaref import DataURI, limits
 from mediaref.errors import InvalidReferenceError, LimitExceededError, MediaNotFoundError
 
 
@@ -66,7 +66,7 @@ def test_broken_ones_are_refused(uri: str, words: str) -> None:
 
 
 def test_the_limit_is_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_uri, "MAX_DATA_URI_LENGTH", 20)
+    monkeypatch.setattr(limits, "MAX_DATA_URI_LENGTH", 20)
     assert len(DataURI.from_uri("data:text/plain,1234")) == 20
     with pytest.raises(LimitExceededError, match="MAX_DATA_URI_LENGTH"):
         DataURI.from_uri("data:text/plain,12345")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mediaref import images
+from mediaref import images, limits
 from mediaref.errors import CorruptMediaError, InvalidReferenceError, LimitExceededError, UnsupportedBitstreamError
 
 
@@ -91,9 +91,9 @@ def test_bad_images_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             images.decode(damaged)
     with pytest.raises(UnsupportedBitstreamError, match="floating-point"):
         images.decode(saved(Image.new("F", (2, 2)), "tiff"))
-    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 64 * 64)
+    monkeypatch.setattr(limits, "MAX_IMAGE_PIXELS", 64 * 64)
     assert images.decode(data).shape == (64, 64, 3)
-    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
+    monkeypatch.setattr(limits, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
     with pytest.raises(LimitExceededError, match="MAX_IMAGE_PIXELS"):
         images.decode(data)
 

@@ -17,7 +17,7 @@ import pytest
 from clips import CLIPS, make_clip, set_rotation
 from PIL import Image
 
-from mediaref import cleanup_cache
+from mediaref import cleanup_cache, limits
 from mediaref.errors import (
     CorruptMediaError,
     LimitExceededError,
@@ -161,7 +161,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes, message: st
 
 def test_an_image_a_folder_and_nothing_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "still.png")
-    with pytest.raises(CorruptMediaError, match="is an image, not a video"):
+    with pytest.raises(CorruptMediaError, match="is an image"):
         VideoIndex.open(tmp_path / "still.png")
     with pytest.raises(CorruptMediaError, match="folder"):
         VideoIndex.open(tmp_path)
@@ -226,7 +226,7 @@ def test_limits_are_limits(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for limit, allowed in ((24, True), (23, False)):
         cleanup_cache()
-        monkeypatch.setattr(packets, "MAX_PACKETS", limit)
+        monkeypatch.setattr(limits, "MAX_PACKETS", limit)
         if allowed:
             assert len(VideoIndex.open(clip("plain"))) == 24
         else:

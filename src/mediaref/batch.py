@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from contextvars import copy_context
 from functools import partial
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref import images
+from mediaref.access import held_to_policies
 from mediaref.errors import InvalidReferenceError, MediaRefError
 from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
@@ -117,7 +119,7 @@ def iter_decode(
     are taken some dozens at a time, so requests that jump about are best sorted.
     """
     asked = _checked(refs, on_error)
-    return _iterate(asked, images.check_format(format), threads, on_error, storage_options)
+    return held_to_policies(_iterate(asked, images.check_format(format), threads, on_error, storage_options))
 
 
 def batch_bit_costs(
@@ -245,7 +247,9 @@ def _batched(
     results: list[Any] = [None] * len(refs)
     with ThreadPoolExecutor(workers, thread_name_prefix="mediaref-batch") as pool:
         share = max(1, workers // max(1, len(groups)))
-        for outcomes in pool.map(lambda group: outcome(group, share), groups.values()):
+        contexts = [copy_context() for _ in groups]  # an access policy that is in force here is so in the threads
+        done = pool.map(lambda context, group: context.run(outcome, group, share), contexts, groups.values())
+        for outcomes in done:
             for position, result in outcomes.items():
                 results[position] = _settled(result, refs[position], on_error)
     return results
@@ -266,7 +270,7 @@ def _iterate(
     threads: int | None,
     on_error: OnError,
     storage_options: StorageOptions | None,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     decode_group = partial(_decode_group, format)
     waiting: list[MediaRef] = []
     for run in _runs(refs):

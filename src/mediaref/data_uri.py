@@ -7,21 +7,19 @@ import binascii
 import mimetypes
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from mediaref.errors import InvalidReferenceError, LimitExceededError, MediaNotFoundError
+from mediaref import limits
+from mediaref.access import allowed_path
+from mediaref.errors import InvalidReferenceError, LimitExceededError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
-
-#: Longest data URI that is read, in characters. Assign another number to allow more.
-MAX_DATA_URI_LENGTH = 1 << 30
 
 _DEFAULT_MIMETYPE = "text/plain"
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -54,10 +52,10 @@ class DataURI(BaseModel):
 
         Raises `InvalidReferenceError` (a `ValueError`) or `LimitExceededError`.
         """
-        if len(uri) > MAX_DATA_URI_LENGTH:
+        if len(uri) > limits.MAX_DATA_URI_LENGTH:
             raise LimitExceededError(
                 f"a data URI of {len(uri)} characters is over "
-                f"mediaref.data_uri.MAX_DATA_URI_LENGTH ({MAX_DATA_URI_LENGTH})"
+                f"mediaref.limits.MAX_DATA_URI_LENGTH ({limits.MAX_DATA_URI_LENGTH})"
             )
         if uri[:5].lower() != "data:":
             raise InvalidReferenceError(f"Invalid data URI scheme: {uri[:20]!r} does not begin with 'data:'")
@@ -79,12 +77,12 @@ class DataURI(BaseModel):
     def from_file(cls, path: str | os.PathLike[str], format: str | None = None) -> DataURI:
         """The bytes of a file as they are; the media type is `image/<format>`, or follows from the file's name.
 
-        Raises `MediaNotFoundError` (a `FileNotFoundError`).
+        Raises `MediaNotFoundError` (a `FileNotFoundError`), `AccessDeniedError`, `LimitExceededError`, and
+        `CorruptMediaError` for a folder.
         """
-        try:
-            content = Path(path).read_bytes()
-        except FileNotFoundError:
-            raise MediaNotFoundError(f"{os.fspath(path)}: no such file") from None
+        from mediaref.storage import Source
+
+        content = Source(os.fspath(path), path=allowed_path(os.fspath(path))).read()
         mimetype = f"image/{format}" if format else mimetypes.guess_type(os.fspath(path))[0]
         return cls._of(mimetype or "application/octet-stream", content)
 

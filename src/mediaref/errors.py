@@ -26,18 +26,29 @@ class MediaNotFoundError(MediaRefError, FileNotFoundError, ValueError):
         return str(self.args[0]) if self.args else ""
 
 
-class AccessDeniedError(MediaRefError, PermissionError):
-    """The file exists and may not be read."""
+class AccessDeniedError(MediaRefError, PermissionError, ValueError):
+    """A file that may not be read: its storage refuses, or an `AccessPolicy` in force does and the message says why."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class StorageError(MediaRefError, ConnectionError, ValueError):
+    """The storage behind a uri cannot be reached, refuses, or breaks off."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class StorageTimeoutError(StorageError, TimeoutError):
+    """The storage behind a uri did not answer in time."""
 
 
 class CorruptMediaError(MediaRefError, ValueError):
     """The data is not, or is no longer, what its container or header says."""
 
 
-class UnsupportedBitstreamError(MediaRefError, NotImplementedError):
+class UnsupportedBitstreamError(MediaRefError, NotImplementedError, ValueError):
     """Sound data that uses something this library does not read; the message names it."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from mediaref import limits
 from mediaref.errors import (
     CorruptMediaError,
     InvalidReferenceError,
@@ -19,9 +20,6 @@ from mediaref.errors import (
 )
 
 PixelFormat = Literal["rgb", "bgr", "rgba", "bgra", "gray"]
-
-#: Most pixels an image may have. Assign another number to allow more.
-MAX_IMAGE_PIXELS = 178_956_970
 
 _FORMATS = ("rgb", "bgr", "rgba", "bgra", "gray")
 _SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
@@ -121,10 +119,10 @@ def _open(data: bytes) -> Image.Image:
             # Pillow warns at half of its own limit; ours is checked below, before any pixel is decoded.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_IMAGE_PIXELS:
+        if image.width * image.height > limits.MAX_IMAGE_PIXELS:
             raise LimitExceededError(
                 f"an image of {image.width}x{image.height} pixels is over "
-                f"mediaref.images.MAX_IMAGE_PIXELS ({MAX_IMAGE_PIXELS})"
+                f"mediaref.limits.MAX_IMAGE_PIXELS ({limits.MAX_IMAGE_PIXELS})"
             )
         image.load()
         return _eight_bits(ImageOps.exif_transpose(image))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from mediaref import limits
 from mediaref.errors import (
     AccessDeniedError,
     CorruptMediaError,
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-#: Demuxers that present one still image as a video; a GIF or APNG is a real one.
-_IMAGE_FORMATS = ("image2", "_pipe")
 
 
 def import_av() -> Any:
@@ -45,30 +43,37 @@ def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
     Raises `MediaNotFoundError`, `AccessDeniedError`, `CorruptMediaError` or `MissingDependencyError`. Whatever PyAV
     raises inside the block comes out as one of them too.
     """
+    with translated_errors(source.name), ExitStack() as stack:
+        file = stack.enter_context(source.open())  # of a local file for the plain errors: a folder, not allowed
+        container = stack.enter_context(_container(file if source.path is None else source.path, source.name))
+        stream = video_stream(container, source.name)
+        stream.codec_context.options = {"max_pixels": str(limits.MAX_FRAME_PIXELS)}
+        yield container, stream
+
+
+def _container(file: BinaryIO | str, name: str) -> InputContainer:
+    """Open a path or a file object and nothing else, whatever its name or its content make FFmpeg wish for."""
     av = import_av()
-    with translated_errors(source.name):
-        # "file:" keeps FFmpeg from taking a colon in a path for a protocol; the whitelist keeps a playlist at home.
-        file: Any = source.open() if source.path is None else f"file:{source.path}"
-        if source.path is not None:
-            source.open().close()  # for the plain errors: not there, a folder, not allowed
-        try:
-            container = av.open(file, "r", options={"protocol_whitelist": "file"}, metadata_errors="replace")
-        except BaseException:
-            if source.path is None:
-                file.close()
-            raise
-        try:
-            yield container, video_stream(container, source.name)
-        finally:
-            container.close()
-            if source.path is None:
-                file.close()
+    is_path = isinstance(file, str)
+    options = {
+        "protocol_whitelist": "file" if is_path else "none",
+        "format_whitelist": ",".join(sorted(limits.VIDEO_CONTAINERS)),
+    }
+    try:
+        # "file:" keeps FFmpeg from taking a colon in a path for a protocol.
+        opened: InputContainer = av.open(
+            f"file:{file}" if is_path else file, "r", options=options, metadata_errors="replace"
+        )
+    except av.error.ArgumentError:
+        raise CorruptMediaError(
+            f"{name}: is an image, or in a container that is not among mediaref.limits.VIDEO_CONTAINERS; "
+            "leave pts_ns out to read an image"
+        ) from None
+    return opened
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The first video stream that is not cover art. Raises `CorruptMediaError` where there is none."""
-    if any(mark in container.format.name for mark in _IMAGE_FORMATS):
-        raise CorruptMediaError(f"{name}: is an image, not a video; leave pts_ns out to read it as one")
     attached = import_av().stream.Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & attached]
     if not streams:

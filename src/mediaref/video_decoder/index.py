@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mediaref.errors import CorruptMediaError, FrameIndexError, TimestampError
+from mediaref import limits
+from mediaref.errors import CorruptMediaError, FrameIndexError, LimitExceededError, TimestampError
 from mediaref.storage import Source, StorageOptions, locate
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.container import frame_orientation, opened, translated_errors
@@ -195,6 +196,7 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         first = _first_frame(stream, scan)
         size = (first.width, first.height) if first else (stream.codec_context.width, stream.codec_context.height)
     table = scan.table()
+    _check_limits(table, size, source.name)
     packet_of, times = _presentation(source, table, scan.parser is not None)
     if len(packet_of) == 0:
         raise CorruptMediaError(f"{source.name}: has no frame that can be shown")
@@ -218,6 +220,21 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         has_side_data=scan.has_side_data,
         headers=scan.headers,
     )
+
+
+def _check_limits(table: PacketTable, size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > limits.MAX_FRAME_PIXELS:
+        raise LimitExceededError(
+            f"{name}: its frames of {width}x{height} pixels are over "
+            f"mediaref.limits.MAX_FRAME_PIXELS ({limits.MAX_FRAME_PIXELS})"
+        )
+    largest = int(table.size.max())
+    if largest > limits.MAX_PACKET_BYTES:
+        raise LimitExceededError(
+            f"{name}: packet {int(table.size.argmax())} of {largest} bytes is over "
+            f"mediaref.limits.MAX_PACKET_BYTES ({limits.MAX_PACKET_BYTES})"
+        )
 
 
 def _first_frame(stream: VideoStream, scan: Scan) -> VideoFrame | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaref import limits
 from mediaref.errors import CorruptMediaError, LimitExceededError
 from mediaref.video_decoder.container import import_av
 from mediaref.video_decoder.parameter_sets import decoder_headers
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     VideoPacket = Packet[VideoStream]
 
 _log = logging.getLogger("mediaref")
-
-#: Most packets a video stream may have. Assign another number to allow more.
-MAX_PACKETS = 1 << 25
 
 #: A time that the container does not tell.
 NO_TIME = np.iinfo(np.int64).min
@@ -159,9 +157,9 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
     scan = Scan(codec, stream.codec_context.extradata or b"")
     for chunk in _chunks(container, stream, name):
         scan.add(chunk)
-        if len(scan) > MAX_PACKETS:
+        if len(scan) > limits.MAX_PACKETS:
             raise LimitExceededError(
-                f"{name}: has more packets than mediaref.video_decoder.packets.MAX_PACKETS ({MAX_PACKETS})"
+                f"{name}: has more packets than mediaref.limits.MAX_PACKETS ({limits.MAX_PACKETS})"
             )
     if not len(scan):
         raise CorruptMediaError(f"{name}: its video stream has no data")
