@@ -34,10 +34,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """What may be opened while it is in force: every read in the `with` block is held to it, or refused.
-
-    >>> with AccessPolicy(roots=["/data"], hosts=["*.example.org"]):
-    ...     frames = batch_decode(refs)
+    """What may be opened while it is in force: in `with AccessPolicy(roots=["/data"]):` every read is held to it.
 
     It holds for images, videos, bit costs and existence checks alike, in the threads that the calls of the block start,
     and for iterators and decoders made in it wherever they are used. It does not reach into other processes, so use it
