@@ -79,7 +79,8 @@ def read_video_fast_selected(
     index.check(asked)
     wanted = sorted(set(asked))
     threads = resolve_threads(thread_count or None)
-    frames = {frame: _facts(index, frame) for frame in wanted}
+    types = index.picture_type
+    frames = {frame: _facts(index, frame, int(types[frame])) for frame in wanted}
     if export_bitcost:
         for frame, cost in zip(wanted, iter_bit_costs(index, wanted, threads=threads), strict=True):
             frames[frame]["bitcost"] = _layout(cost)
@@ -109,10 +110,10 @@ def read_video_fast_selected_segment(
     )
 
 
-def _facts(index: VideoIndex, frame: int) -> dict[str, Any]:
+def _facts(index: VideoIndex, frame: int, picture_type: int) -> dict[str, Any]:
     return {
         "frame_idx": frame,
-        "pict_type": chr(index.picture_type[frame] or ord("?")),
+        "pict_type": chr(picture_type or ord("?")),
         "width": index.width,
         "height": index.height,
         "codec_name": index.codec,
@@ -120,7 +121,7 @@ def _facts(index: VideoIndex, frame: int) -> dict[str, Any]:
 
 
 def _layout(cost: BitCost) -> dict[str, Any]:
-    bits: NDArray[np.int32] = cost.bits.astype(np.int32)
+    bits = cost.bits.view(np.int32)  # nobody else has them, and no packet is long enough for the sign to matter
     cells = cost.cells
     sub = {
         "sub_mb_bit_cost": cells,
