@@ -136,3 +136,30 @@ def grey(*levels: int) -> np.ndarray:
 )
 def test_frames_that_show_nothing_are_found(frame: np.ndarray, bad: bool) -> None:
     assert is_bad(frame) == bad
+
+
+def is_bad_by_definition(frame: np.ndarray) -> bool:
+    red, green, blue = np.moveaxis(frame.astype(np.float64), 2, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    channels = (red, green, blue)
+    black = luma.mean() <= 8 and luma.std() <= 6
+    flat = luma.std() <= 4 and all(c.std() <= 4 and c.max() - c.min() <= 12 for c in channels)
+    pure = ((green >= 180) & (red <= 90) & (blue <= 90)).mean() >= 0.35
+    tinted = green.mean() > 120 and green.mean() - max(red.mean(), blue.mean()) > 80 and green.std() < 50
+    return bool(black or flat or pure or tinted)
+
+
+@given(
+    st.tuples(*[st.integers(0, 255)] * 3),
+    st.tuples(*[st.integers(0, 255)] * 3),
+    st.sampled_from([0, 1, 6, 13, 60]),
+    st.floats(0, 1),
+    st.tuples(st.integers(1, 600), st.integers(1, 40)),
+)
+def test_bad_frames_are_those_of_the_definition(
+    front: tuple[int, ...], back: tuple[int, ...], noise: int, share: float, size: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(len(front) + noise)
+    frame = np.where(rng.random(size)[..., None] < share, front, back) + rng.integers(-noise, noise + 1, (*size, 3))
+    frame = np.clip(frame, 0, 255).astype(np.uint8)
+    assert is_bad(frame) == is_bad_by_definition(frame)

@@ -137,7 +137,7 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files with setrlimit")
-@pytest.mark.parametrize("limit", [0, 1000, 8000])  # bytes a file may have
+@pytest.mark.parametrize("limit", [0, 1000, 4000])  # bytes a file may have
 @pytest.mark.parametrize("extra", [[], ["--save-mask-video"]], ids=["canvases", "mask video"])
 def test_a_disk_that_fills_up_leaves_nothing_and_one_line(
     video: Path, tmp_path: Path, limit: int, extra: list[str]

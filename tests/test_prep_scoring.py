@@ -16,6 +16,7 @@ from codec_video_prep.scoring import (
     Spread,
     count_matrix,
     normalise_costs,
+    percentile_of,
     pixel_cells,
     weighted_percentile,
 )
@@ -33,6 +34,11 @@ def layouts(draw: st.DrawFn) -> tuple[np.ndarray, tuple[int, int], tuple[int, in
     shape = tuple(-(-(length + offset) // unit) for length, offset in zip(source, crop, strict=True))
     grid = draw(hnp.arrays(np.float64, shape, elements=st.floats(0, 1, width=16)))
     return grid, source, resized, unit, side, crop
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=60), st.floats(0, 100))
+def test_the_percentile_is_numpys(values: list[float], q: float) -> None:
+    assert percentile_of(np.array(values), q) == np.percentile(values, q)
 
 
 @given(layouts())

@@ -20,7 +20,6 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mediaref.bitcost import BitCost, iter_bit_costs
 from mediaref.threads import resolve_threads

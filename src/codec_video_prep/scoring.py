@@ -33,8 +33,19 @@ def normalise_costs(costs: NDArray[np.generic], percentile: float, log_scale: bo
     scores = np.asarray(costs, np.float64)
     if log_scale:
         scores = np.log1p(scores)
-    top = float(np.percentile(scores, percentile)) or float(scores.max())
+    top = percentile_of(scores, percentile) or float(scores.max())
     return np.minimum(scores / top, 1.0) if top > 0 else scores
+
+
+def percentile_of(values: Scores, percentile: float) -> float:
+    """The percentile of all values, linear between neighbours: numpy's own number, without its long way there."""
+    place = (values.size - 1) * (percentile / 100)
+    below = int(place)
+    above = min(below + 1, values.size - 1)
+    low, high = np.partition(values, (below, above), axis=None)[[below, above]]
+    share = place - below
+    # From the nearer end, as numpy has it.
+    return float(low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share))
 
 
 def pixel_cells(length: int, source: int, unit: int, offset: int = 0) -> NDArray[np.int64]:
