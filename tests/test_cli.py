@@ -20,7 +20,7 @@ from PIL import Image
 
 from mediaref import DataURI, MediaRef
 from mediaref.cli import doctor, hf_feature, main, refs
-from mediaref.cli.bitcost import heat_map
+from mediaref.cli.bitcost import picture
 from mediaref.errors import InvalidReferenceError
 from mediaref.video_decoder import VideoIndex
 
@@ -169,7 +169,7 @@ def test_bitcost_draws_a_map_of_the_frame(clip: Clip, capsys: Capture, tmp_path:
     assert (np.diff(light.ravel()[np.argsort(cells, axis=None)]) >= -2).all(), "more bits are darker than by rounding"
     assert light.min() < light.max() / 3
     assert drawn.reshape(-1, 3)[cells.argmax()].tolist() == [255, 250, 190]
-    np.testing.assert_array_equal(drawn, heat_map(cost))
+    np.testing.assert_array_equal(drawn, picture(cost))
 
 
 def test_bitcost_of_an_image_or_an_unread_codec_says_so(clip: Clip, capsys: Capture, tmp_path: Path) -> None:

@@ -102,6 +102,11 @@ class BitCost:
         result: NDArray[np.float64] = down.T @ self.bits @ right
         return result
 
+    def _repr_html_(self) -> str:
+        from mediaref import notebook
+
+        return notebook.bit_cost_html(self)
+
 
 def read_bit_costs(
     video: str | os.PathLike[str] | Source | VideoIndex,

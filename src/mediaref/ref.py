@@ -157,6 +157,11 @@ class MediaRef(BaseModel):
                 warnings.warn(message, UserWarning, stacklevel=2)
         return self
 
+    def _repr_html_(self) -> str:
+        from mediaref import notebook
+
+        return notebook.ref_html(self)
+
     def __repr_args__(self) -> Any:
         yield "uri", shorten(self.uri)
         yield "pts_ns", self.pts_ns

@@ -97,6 +97,16 @@ class VideoIndex:
     def __len__(self) -> int:
         return len(self.packet_of)
 
+    def __repr__(self) -> str:
+        size = f"{self.codec}, {self.width}x{self.height}, {len(self)} frames"
+        begins = "no timestamps" if self.pts_ns is None else f"{int(self.pts_ns[0])} to {self.end_ns} ns"
+        return f"VideoIndex({self.source.name!r}: {size}, {begins})"
+
+    def _repr_html_(self) -> str:
+        from mediaref import notebook
+
+        return notebook.index_html(self)
+
     @property
     def is_key(self) -> NDArray[np.bool_]:
         """bool[n]: the container marks the frame as a point to start from."""

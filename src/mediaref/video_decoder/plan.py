@@ -72,6 +72,16 @@ class DecodePlan:
         before = points[points < span.start]
         return _span(self.index, int(before[-1]), span.frames.tolist()) if len(before) else None
 
+    def __repr__(self) -> str:
+        frames = sum(len(span.frames) for span in self.spans)
+        fed = f"{len(self.packets)} of {len(self.index.packets)} packets fed"
+        return f"DecodePlan({self.index.source.name!r}: {frames} frames from {len(self.spans)} starts, {fed})"
+
+    def _repr_html_(self) -> str:
+        from mediaref import notebook
+
+        return notebook.plan_html(self)
+
     def explain(self) -> str:
         """What is read and why, for a person to read."""
         table = self.index.packets
