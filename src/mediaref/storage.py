@@ -13,7 +13,12 @@ from typing import Any, BinaryIO, cast
 
 from mediaref.access import AccessPolicy, allowed_path, policies_in_force
 from mediaref.data_uri import DataURI
-from mediaref.errors import CorruptMediaError, InvalidReferenceError, MissingDependencyError
+from mediaref.errors import (
+    CorruptMediaError,
+    InvalidReferenceError,
+    MediaNotFoundError,
+    MissingDependencyError,
+)
 from mediaref.storage_errors import storage_errors
 from mediaref.uris import join, links_of, path_of_file_uri, scheme_of, shorten
 
@@ -97,13 +102,11 @@ class Source:
 
     def exists(self) -> bool:
         """Whether the file is there. Raises as `open` where that cannot be found out."""
-        if self.data is not None:
-            return True
-        if self.path is not None:
-            return Path(self.path).exists()
-        with storage_errors(self.name):
-            filesystem, path = self.filesystem_and_path()
-            return bool(filesystem.exists(path))
+        try:
+            self.identity()  # fsspec's own answer is False as well where nobody answers
+        except MediaNotFoundError:
+            return False
+        return True
 
     def filesystem_and_path(self) -> tuple[Any, str]:
         """The file system of fsspec that a remote file lies in, and its path there.
