@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref import images
 from mediaref.access import held_to_policies
+from mediaref.decoding import Decoding, Options
 from mediaref.errors import InvalidReferenceError, MediaRefError
 from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
@@ -25,35 +25,36 @@ from mediaref.threads import resolve_threads
 
 if TYPE_CHECKING:
     from mediaref.bitcost import BitCost
+    from mediaref.video_decoder.backends import OutputFormat
     from mediaref.video_decoder.base import BatchDecodingStrategy
     from mediaref.video_decoder.index import VideoIndex
 
 OnError = Literal["raise", "skip"]
-Pixels = NDArray[np.uint8]
 _Result = TypeVar("_Result")
 #: What one file's references came to: a result or an error for each position in the request.
 _Outcome = dict[int, Any]
 
 _log = logging.getLogger("mediaref")
 
-_DECODERS = ("pyav",)
 _SECOND = 1_000_000_000
 #: Requests that `iter_decode` looks at together where they jump between files or back in time.
 _WINDOW = 32
 
 
-def load(ref: MediaRef, format: str, *, threads: int | None, storage_options: StorageOptions | None) -> Pixels:
+def load(
+    ref: MediaRef, decoding: Decoding, *, threads: int | None, storage_options: StorageOptions | None
+) -> NDArray[Any]:
     """The pixels of one reference; see `MediaRef.to_ndarray`."""
-    wanted = images.check_format(format)
     if ref.pts_ns is None:
         with _saying(f"Failed to load image from {shorten(ref.uri)}"):
-            return images.decode(locate(ref.uri, storage_options).read(), wanted)
+            return decoding.image(locate(ref.uri, storage_options).read())
     with _saying(f"Failed to load frame at {_seconds(ref)} from {shorten(ref.uri)}"):
         index = _index(ref.uri, storage_options)
-        from mediaref.video_decoder.pyav import decode_frames
-
-        (pixels,) = (pixels for _, pixels in decode_frames(index, [index.frame_at(ref.pts_ns)], threads=threads))
-        return images.from_rgb(pixels, wanted)
+        with closing(decoding.frames(index, [index.frame_at(ref.pts_ns)], threads=threads)) as decoded:
+            _, pixels = next(decoded)
+        if isinstance(pixels, MediaRefError):
+            raise pixels
+        return pixels
 
 
 def load_bit_cost(ref: MediaRef, *, storage_options: StorageOptions | None) -> BitCost:
@@ -76,13 +77,18 @@ def batch_decode(
     allow_multi_video: bool = False,
     gap_threshold: float = 2.0,
     allow_gap: bool = True,
+    output_format: OutputFormat | None = None,
+    decoder_options: Options | None = None,
+    image_decoder: str | None = None,
+    image_decoder_options: Options | None = None,
     threads: int | None = None,
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
-) -> list[Pixels]:
+) -> list[NDArray[Any]]:
     """Decode many references: a list of uint8 arrays in the order asked, repeats allowed.
 
-    The arrays are `(H, W, 3)` RGB, or as `format` says; see `MediaRef.to_ndarray`.
+    The arrays are `(H, W, 3)` RGB, or as `format` says; see `MediaRef.to_ndarray`, also for the decoders and their
+    options. `output_format="native"` is another way to say `format="native"`.
 
     Each video is read once, and only the packets that the asked frames depend on are decoded. `allow_images` and
     `allow_multi_video` say that references to images, or to more than one file, are meant; `allow_gap=False` refuses
@@ -93,8 +99,10 @@ def batch_decode(
     Raises a `MediaRefError` that is a `ValueError`; a missing file is a `FileNotFoundError` too.
     """
     asked = _checked(refs, on_error)
-    wanted = images.check_format(format)
-    if _is_asked_as_in_0_3(positional, decoder, strategy):
+    decoder, is_asked_as_in_0_3 = _decoder_asked(positional, decoder, strategy)
+    format = _format_asked(format, output_format)
+    decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
+    if is_asked_as_in_0_3:
         allow_multi_video = True
         if not allow_images and not all(ref.is_video for ref in asked):
             warnings.warn("refs contain images; each is loaded by itself", UserWarning, stacklevel=2)
@@ -102,24 +110,29 @@ def batch_decode(
     _check_kinds(asked, allow_images, allow_multi_video)
     if not allow_gap:
         _check_gaps(asked, gap_threshold)
-    return _batched(asked, partial(_decode_group, wanted), threads, on_error, storage_options)
+    return _batched(asked, partial(_decode_group, decoding), threads, on_error, storage_options)
 
 
 def iter_decode(
     refs: Iterable[MediaRef],
     *,
     format: str = "rgb",
+    decoder: str | None = None,
+    decoder_options: Options | None = None,
+    image_decoder: str | None = None,
+    image_decoder_options: Options | None = None,
     threads: int | None = None,
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
-) -> Iterator[Pixels]:
+) -> Iterator[NDArray[Any]]:
     """As `batch_decode` for images and any number of videos, one array after the other in the order asked.
 
     Memory stays bounded however many are asked for. References to one video in ascending time are streamed; others
     are taken some dozens at a time, so requests that jump about are best sorted.
     """
     asked = _checked(refs, on_error)
-    return held_to_policies(_iterate(asked, images.check_format(format), threads, on_error, storage_options))
+    decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
+    return held_to_policies(_iterate(asked, decoding, threads, on_error, storage_options))
 
 
 def batch_bit_costs(
@@ -140,24 +153,21 @@ def batch_bit_costs(
 
 
 def _decode_group(
-    format: images.PixelFormat,
+    decoding: Decoding,
     refs: Sequence[tuple[int, MediaRef]],
     threads: int,
     storage_options: StorageOptions | None,
 ) -> _Outcome:
-    from mediaref.video_decoder.pyav import frames_or_errors
-
     found: _Outcome = {}
     for position, ref in refs:
         if ref.pts_ns is None:
-            found[position] = _image_or_error(ref, format, storage_options)
+            found[position] = _image_or_error(ref, decoding, storage_options)
     videos = [(position, ref) for position, ref in refs if ref.pts_ns is not None]
     if videos:
         index, frame_of = _frames(videos, storage_options, found)
         shown_at = _positions(frame_of)
-        for frame, pixels in frames_or_errors(index, list(shown_at), threads=threads):
+        for frame, pixels in decoding.frames(index, list(shown_at), threads=threads):
             first, *repeats = shown_at[frame]
-            pixels = _in_format(pixels, format)
             found[first] = pixels
             for position in repeats:  # each place has an array of its own
                 found[position] = pixels if isinstance(pixels, MediaRefError) else pixels.copy()
@@ -196,16 +206,12 @@ def _frames(
 
 
 def _image_or_error(
-    ref: MediaRef, format: images.PixelFormat, storage_options: StorageOptions | None
-) -> Pixels | MediaRefError:
+    ref: MediaRef, decoding: Decoding, storage_options: StorageOptions | None
+) -> NDArray[Any] | MediaRefError:
     try:
-        return images.decode(locate(ref.uri, storage_options).read(), format)
+        return decoding.image(locate(ref.uri, storage_options).read())
     except MediaRefError as error:
         return error
-
-
-def _in_format(pixels: Pixels | MediaRefError, format: images.PixelFormat) -> Pixels | MediaRefError:
-    return pixels if isinstance(pixels, MediaRefError) else images.from_rgb(pixels, format)
 
 
 def _positions(frame_of: dict[int, int]) -> dict[int, list[int]]:
@@ -266,12 +272,12 @@ def _settled(result: _Result | MediaRefError, ref: MediaRef, on_error: OnError) 
 
 def _iterate(
     refs: Sequence[MediaRef],
-    format: images.PixelFormat,
+    decoding: Decoding,
     threads: int | None,
     on_error: OnError,
     storage_options: StorageOptions | None,
 ) -> Generator[Any, None, None]:
-    decode_group = partial(_decode_group, format)
+    decode_group = partial(_decode_group, decoding)
     waiting: list[MediaRef] = []
     for run in _runs(refs):
         streamed = len(run) >= _WINDOW and run[0].is_video
@@ -281,7 +287,7 @@ def _iterate(
             yield from _batched(waiting[:_WINDOW], decode_group, threads, on_error, storage_options)
             del waiting[:_WINDOW]
         if streamed:
-            yield from _stream(run, format, threads, on_error, storage_options)
+            yield from _stream(run, decoding, threads, on_error, storage_options)
     if waiting:
         yield from _batched(waiting, decode_group, threads, on_error, storage_options)
 
@@ -301,14 +307,12 @@ def _runs(refs: Sequence[MediaRef]) -> Iterator[list[MediaRef]]:
 
 def _stream(
     run: Sequence[MediaRef],
-    format: images.PixelFormat,
+    decoding: Decoding,
     threads: int | None,
     on_error: OnError,
     storage_options: StorageOptions | None,
 ) -> Iterator[Any]:
     """Frames of one video in ascending time, one in memory at a time."""
-    from mediaref.video_decoder.pyav import frames_or_errors
-
     found: _Outcome = {}
     try:
         index, frame_of = _frames(list(enumerate(run)), storage_options, found)
@@ -316,7 +320,7 @@ def _stream(
         yield from (_settled(error, ref, on_error) for ref in run)
         return
     shown_at = _positions(frame_of)
-    with closing(frames_or_errors(index, list(shown_at), threads=threads)) as decoded:
+    with closing(decoding.frames(index, list(shown_at), threads=threads)) as decoded:
         latest, pixels = -1, None
         for position, ref in enumerate(run):
             if position in found:
@@ -325,7 +329,6 @@ def _stream(
                 yield _settled(pixels.copy() if isinstance(pixels, np.ndarray) else pixels, ref, on_error)
             else:
                 latest, pixels = next(decoded)
-                pixels = _in_format(pixels, format)
                 yield _settled(pixels, ref, on_error)
 
 
@@ -355,12 +358,12 @@ def _checked(refs: Iterable[MediaRef], on_error: str) -> list[MediaRef]:
     return asked
 
 
-def _is_asked_as_in_0_3(
+def _decoder_asked(
     positional: Sequence[BatchDecodingStrategy | str | None],
     decoder: str | None,
     strategy: BatchDecodingStrategy | str | None,
-) -> bool:
-    """Check the choice of decoder and strategy, `(decoder)` in 1.x and `(strategy, decoder)` in 0.3; tell which."""
+) -> tuple[str | None, bool]:
+    """The decoder asked for, `(decoder)` in 1.x and `(strategy, decoder)` in 0.3, and whether it was done as in 0.3."""
     from mediaref.video_decoder.base import BatchDecodingStrategy
 
     rest = list(positional)
@@ -374,10 +377,18 @@ def _is_asked_as_in_0_3(
         raise TypeError(
             f"batch_decode() cannot place {rest[0]!r}: it takes a strategy, a decoder, or both in this order"
         )
-    if decoder not in {None, *_DECODERS}:
-        raise InvalidReferenceError(f"Unknown decoder backend: {decoder!r}; choose one of {', '.join(_DECODERS)}")
     BatchDecodingStrategy.check(strategy)
-    return strategy is not None
+    return decoder, strategy is not None
+
+
+def _format_asked(format: str, output_format: str | None) -> str:
+    if output_format not in {None, "rgb", "native"}:
+        raise InvalidReferenceError(f"output_format must be 'rgb' or 'native', not {output_format!r}; see format")
+    if output_format == "native":
+        if format not in {"rgb", "native"}:
+            raise InvalidReferenceError(f"Conflicting format {format!r} and output_format {output_format!r}")
+        return "native"
+    return format
 
 
 def _check_on_error(on_error: str) -> None:

@@ -7,6 +7,7 @@ import binascii
 import mimetypes
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -132,11 +133,18 @@ class DataURI(BaseModel):
         """Length of the whole URI in characters."""
         return len(self.uri)
 
-    def to_ndarray(self, format: str = "rgb", **options: Any) -> NDArray[Any]:
+    def to_ndarray(
+        self,
+        format: str = "rgb",
+        *,
+        image_decoder: str | None = None,
+        image_decoder_options: Mapping[str, Any] | None = None,
+    ) -> NDArray[Any]:
         """Decode the image: as `MediaRef.to_ndarray`. Raises `ValueError` if the media type is no image."""
-        from mediaref import images
+        from mediaref.decoding import Decoding
 
-        return images.decode(self._image_bytes(), format, **options)
+        decoding = Decoding.of(format, image_decoder=image_decoder, image_decoder_options=image_decoder_options)
+        return decoding.image(self._image_bytes())
 
     def to_rgb_array(self) -> NDArray[Any]:
         """The image as `(H, W, 3)` uint8 RGB, alpha dropped."""

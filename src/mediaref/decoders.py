@@ -7,7 +7,15 @@ from mediaref.video_decoder import (
     BatchDecodingStrategy,
     FrameBatch,
     PyAVVideoDecoder,
+    TorchCodecVideoDecoder,
     VideoStreamMetadata,
 )
 
-__all__ = ["BaseVideoDecoder", "BatchDecodingStrategy", "FrameBatch", "PyAVVideoDecoder", "VideoStreamMetadata"]
+__all__ = [
+    "BaseVideoDecoder",
+    "BatchDecodingStrategy",
+    "FrameBatch",
+    "PyAVVideoDecoder",
+    "TorchCodecVideoDecoder",
+    "VideoStreamMetadata",
+]

@@ -35,23 +35,25 @@ def check_format(format: str) -> PixelFormat:
     return cast(PixelFormat, format)
 
 
-def decode(data: bytes, format: str = "rgb") -> NDArray[np.uint8]:
+def decode(data: bytes, format: str = "rgb", output_dtype: str = "uint8") -> NDArray[Any]:
     """Decode an image: uint8 `(H, W, 3)` for rgb and bgr, `(H, W, 4)` for rgba and bgra, `(H, W)` for gray.
 
-    EXIF orientation is applied, the first frame of an animation taken, 16 bits reduced to 8 by their high byte;
-    alpha is kept for rgba and bgra, and dropped (not blended) for the others.
+    EXIF orientation is applied, the first frame of an animation taken, 16 bits reduced to 8 by their high byte, or
+    kept as uint16 if `output_dtype` is `auto`; alpha is kept for rgba and bgra, and dropped (not blended) for the
+    others.
     Raises `InvalidReferenceError`, `CorruptMediaError`, `LimitExceededError` or `UnsupportedBitstreamError`.
     """
     wanted = check_format(format)
     image = _open(data)
-    return from_rgb(np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB")), wanted)
+    if output_dtype == "auto" and image.mode in _SIXTEEN_BIT_MODES:
+        return from_rgb(np.repeat(_sixteen_bits(image)[..., None], 3, axis=2), wanted)
+    return from_rgb(np.asarray(_rgb(image)), wanted)
 
 
 def decode_pil(data: bytes, format: str | None = None) -> Image.Image:
     """Decode an image for Pillow: RGBA if it has transparency and RGB otherwise, or as `format` (rgb, rgba, gray)."""
     if format is None:
-        image = _open(data)
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        return _rgb(_open(data))
     return to_pil(decode(data, check_pil_format(format)), format)
 
 
@@ -62,20 +64,25 @@ def check_pil_format(format: str) -> PixelFormat:
     return cast(PixelFormat, format)
 
 
-def to_pil(pixels: NDArray[np.uint8], format: str) -> Image.Image:
-    """A Pillow image of an array in `format` `rgb`, `rgba` or `gray`."""
+def to_pil(pixels: NDArray[Any], format: str) -> Image.Image:
+    """A Pillow image of an array in `format` `rgb`, `rgba` or `gray`. Raises `InvalidReferenceError`."""
     check_pil_format(format)
+    if pixels.dtype != np.uint8:
+        raise InvalidReferenceError(f"a Pillow image requires uint8 output, not {pixels.dtype}")
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def from_rgb(pixels: NDArray[np.uint8], format: PixelFormat) -> NDArray[np.uint8]:
-    """Rearrange `(H, W, 3)` RGB or `(H, W, 4)` RGBA into `format`; a missing alpha is opaque."""
+def from_rgb(pixels: NDArray[Any], format: PixelFormat) -> NDArray[Any]:
+    """Rearrange `(H, W, 3)` RGB or `(H, W, 4)` RGBA into `format`; a missing alpha is opaque.
+
+    Samples are uint8 or uint16; for rgb and bgr they may be of any kind.
+    """
     if format == "gray":
         return _gray(pixels)
     if format in {"rgb", "bgr"}:
         kept = pixels[..., :3]
         return np.ascontiguousarray(kept if format == "rgb" else kept[..., ::-1])
-    result = np.full((*pixels.shape[:2], 4), 255, np.uint8)
+    result = np.full((*pixels.shape[:2], 4), np.iinfo(pixels.dtype).max, pixels.dtype)
     result[..., : pixels.shape[2]] = pixels
     return result if format == "rgba" else np.ascontiguousarray(result[..., [2, 1, 0, 3]])
 
@@ -113,19 +120,25 @@ def _picture(array: NDArray[np.uint8], input_format: str) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
+def read_header(data: bytes) -> Image.Image:
+    """An image of which only the header has been read. Raises `LimitExceededError`, or what Pillow raises."""
+    with warnings.catch_warnings():
+        # Pillow warns at half of its own limit; ours is checked below, before any pixel is decoded.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data))
+    if image.width * image.height > limits.MAX_IMAGE_PIXELS:
+        raise LimitExceededError(
+            f"an image of {image.width}x{image.height} pixels is over "
+            f"mediaref.limits.MAX_IMAGE_PIXELS ({limits.MAX_IMAGE_PIXELS})"
+        )
+    return image
+
+
 def _open(data: bytes) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # Pillow warns at half of its own limit; ours is checked below, before any pixel is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-        if image.width * image.height > limits.MAX_IMAGE_PIXELS:
-            raise LimitExceededError(
-                f"an image of {image.width}x{image.height} pixels is over "
-                f"mediaref.limits.MAX_IMAGE_PIXELS ({limits.MAX_IMAGE_PIXELS})"
-            )
+        image = read_header(data)
         image.load()
-        return _eight_bits(ImageOps.exif_transpose(image))
+        return ImageOps.exif_transpose(image)
     except MediaRefError:
         raise
     except UnidentifiedImageError:
@@ -136,18 +149,23 @@ def _open(data: bytes) -> Image.Image:
         raise CorruptMediaError(f"the image is damaged: {error}") from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image) -> Image.Image:
+    """RGBA if the image has transparency, else RGB."""
     if image.mode == "F":
         raise UnsupportedBitstreamError("an image of floating-point samples has no 8-bit form")
-    if image.mode not in _SIXTEEN_BIT_MODES:
-        return image
+    if image.mode in _SIXTEEN_BIT_MODES:
+        image = Image.fromarray((_sixteen_bits(image) >> 8).astype(np.uint8))
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _sixteen_bits(image: Image.Image) -> NDArray[np.uint16]:
     samples = np.asarray(image)
     if samples.min(initial=0) < 0 or samples.max(initial=0) > 0xFFFF:
         raise UnsupportedBitstreamError("an image of samples over 16 bits has no 8-bit form")
-    return Image.fromarray((samples >> 8).astype(np.uint8))
+    return samples.astype(np.uint16)
 
 
-def _gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _gray(pixels: NDArray[Any]) -> NDArray[Any]:
     # BT.601 weights in 14-bit fixed point, rounded to nearest: they add up to 1 << 14, so grey stays what it was.
     red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
-    return ((red * 4899 + green * 9617 + blue * 1868 + (1 << 13)) >> 14).astype(np.uint8)
+    return ((red * 4899 + green * 9617 + blue * 1868 + (1 << 13)) >> 14).astype(pixels.dtype)

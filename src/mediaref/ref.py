@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from mediaref.bitcost import BitCost
+    from mediaref.decoding import Options
 
 
 class MediaRef(BaseModel):
@@ -75,18 +76,33 @@ class MediaRef(BaseModel):
         self,
         format: str = "rgb",
         *,
+        decoder: str | None = None,
+        decoder_options: Options | None = None,
+        image_decoder: str | None = None,
+        image_decoder_options: Options | None = None,
         threads: int | None = None,
         storage_options: StorageOptions | None = None,
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[Any]:
         """The pixels: uint8 `(H, W, 3)` for `rgb` and `bgr`, `(H, W, 4)` for `rgba` and `bgra`, `(H, W)` for `gray`.
 
-        EXIF orientation and a video's rotation are applied. Raises `MediaNotFoundError` (a `FileNotFoundError`),
-        `TimestampError` (no frame at that time), other kinds of `MediaRefError` that are `ValueError`s, and
+        EXIF orientation and a video's rotation are applied. `native` gives a video's samples as they are stored,
+        where that is gray (uint8 or uint16), RGB or RGBA.
+
+        `decoder` reads videos: `pyav` (the default), `torchcodec` or `tensorcodec`. All choose the same frame.
+        `decoder_options` are `expected_pixel_format` for `native`, and for the latter two `device`,
+        `num_ffmpeg_threads`, `transforms` and `output_dtype`. `image_decoder` reads images: `pillow` (the default),
+        `torchcodec` or `tensorcodec`; of `image_decoder_options` there is `output_dtype="auto"`, which keeps 16-bit
+        images as uint16.
+
+        Raises `MediaNotFoundError` (a `FileNotFoundError`), `TimestampError` (no frame at that time),
+        `InvalidReferenceError` (an unknown option, ...), other kinds of `MediaRefError` that are `ValueError`s, and
         `MissingDependencyError` (an `ImportError`).
         """
         from mediaref import batch
+        from mediaref.decoding import Decoding
 
-        return batch.load(self, format, threads=threads, storage_options=storage_options)
+        decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
+        return batch.load(self, decoding, threads=threads, storage_options=storage_options)
 
     def to_rgb_array(
         self, *, keep_av_open: bool = False, storage_options: StorageOptions | None = None
@@ -98,11 +114,28 @@ class MediaRef(BaseModel):
         """
         return self.to_ndarray("rgb", storage_options=storage_options)
 
-    def to_pil_image(self, format: str = "rgb", *, storage_options: StorageOptions | None = None) -> Image:
-        """The pixels as a Pillow image; `format` is `rgb`, `rgba` or `gray`. Raises as `to_ndarray`."""
+    def to_pil_image(
+        self,
+        format: str = "rgb",
+        *,
+        decoder: str | None = None,
+        decoder_options: Options | None = None,
+        image_decoder: str | None = None,
+        image_decoder_options: Options | None = None,
+        storage_options: StorageOptions | None = None,
+    ) -> Image:
+        """The pixels as a Pillow image; `format` is `rgb`, `rgba` or `gray`. The rest is as for `to_ndarray`."""
         from mediaref import images
 
-        return images.to_pil(self.to_ndarray(images.check_pil_format(format), storage_options=storage_options), format)
+        pixels = self.to_ndarray(
+            images.check_pil_format(format),
+            decoder=decoder,
+            decoder_options=decoder_options,
+            image_decoder=image_decoder,
+            image_decoder_options=image_decoder_options,
+            storage_options=storage_options,
+        )
+        return images.to_pil(pixels, format)
 
     def to_bit_cost(self, *, storage_options: StorageOptions | None = None) -> BitCost:
         """The bits that the encoder spent on each block of the frame, from its own packet, without decoding.

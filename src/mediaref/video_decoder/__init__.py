@@ -6,6 +6,7 @@ from mediaref.video_decoder.base import BaseVideoDecoder, BatchDecodingStrategy,
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.plan import DecodePlan
 from mediaref.video_decoder.pyav import PyAVVideoDecoder, decode_frames
+from mediaref.video_decoder.torchcodec import TorchCodecVideoDecoder
 
 __all__ = [
     "BaseVideoDecoder",
@@ -13,6 +14,7 @@ __all__ = [
     "DecodePlan",
     "FrameBatch",
     "PyAVVideoDecoder",
+    "TorchCodecVideoDecoder",
     "VideoIndex",
     "VideoStreamMetadata",
     "decode_frames",

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import InvalidReferenceError
+from mediaref.errors import InvalidReferenceError, MediaRefError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from mediaref.video_decoder.index import VideoIndex
+
+#: A frame's display index, and its pixels `(height, width[, channels])` or why it has none.
+Decoded = tuple[int, NDArray[Any] | MediaRefError]
+
+
+class Backend(Protocol):
+    """A library that decodes chosen frames of an indexed video."""
+
+    def __call__(
+        self, index: VideoIndex, frames: Sequence[int] | NDArray[np.integer], *, threads: int | None = None
+    ) -> Generator[Decoded, None, None]:
+        """Decode some frames: each different one once, in display order, in an array of its own."""
 
 
 class BatchDecodingStrategy(str, Enum):
@@ -43,12 +57,14 @@ class BatchDecodingStrategy(str, Enum):
 class FrameBatch:
     """Frames of one video."""
 
-    #: uint8 [N, 3, H, W], RGB.
-    data: NDArray[np.uint8]
+    #: uint8 [N, 3, H, W], RGB, where nothing else was asked for; else the samples as `pixel_format` names them.
+    data: NDArray[Any]
     #: float64 [N]: when each frame begins.
     pts_seconds: NDArray[np.float64]
     #: float64 [N]: how long each frame stays on screen.
     duration_seconds: NDArray[np.float64]
+    #: FFmpeg's name of what `data` holds: `rgb24`, `gray16le`, ...; None where the decoder does not tell.
+    pixel_format: str | None = None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -56,7 +72,7 @@ class FrameBatch:
     def __repr__(self) -> str:
         return (
             f"FrameBatch(data={self.data.shape}, pts_seconds={self.pts_seconds}, "
-            f"duration_seconds={self.duration_seconds})"
+            f"duration_seconds={self.duration_seconds}, pixel_format={self.pixel_format!r})"
         )
 
 
@@ -71,10 +87,12 @@ class VideoStreamMetadata:
     height: int
     begin_stream_seconds: Fraction = Fraction(0)
     #: Where the last frame ends; by default begin and duration together.
-    end_stream_seconds: Fraction = field(default=Fraction(-1))
+    end_stream_seconds: Fraction = None  # type: ignore[assignment]
+    #: FFmpeg's name of the samples that the frames have before any conversion.
+    pixel_format: str | None = None
 
     def __post_init__(self) -> None:
-        if self.end_stream_seconds < self.begin_stream_seconds:
+        if self.end_stream_seconds is None:
             self.end_stream_seconds = self.begin_stream_seconds + self.duration_seconds
 
 

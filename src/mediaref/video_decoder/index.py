@@ -52,6 +52,10 @@ class VideoIndex:
     identity: Hashable = field(repr=False)
     #: FFmpeg's name of the codec: `h264`, `hevc`, `vp9`, `av1`, ...
     codec: str
+    #: Number of the video stream among all streams of the container.
+    stream: int
+    #: FFmpeg's name of the samples that its frames decode to: `yuv420p`, ...; None where it is not known.
+    pixel_format: str | None
     time_base: Fraction
     #: Displayed size in pixels, rotation applied.
     width: int
@@ -153,6 +157,18 @@ class VideoIndex:
         first = int(self.packet_of[frame])
         return (first, first + 1) if self.packets.is_second_field[first + 1 : first + 2].any() else (first,)
 
+    def to_torchcodec_mappings(self) -> str:
+        """The frame table as the JSON text that torchcodec takes: `VideoDecoder(video, stream_index=index.stream,
+        custom_frame_mappings=index.to_torchcodec_mappings())`.
+
+        torchcodec then needs no pass of its own over the file, counts the frames as this index does, and starts to
+        decode where that gives the right pictures. Raises `TimestampError` for a stream without timestamps and
+        `UnsupportedBitstreamError` for one whose packets do not carry their frames' times.
+        """
+        from mediaref.video_decoder.torchcodec import frame_mappings
+
+        return frame_mappings(self)
+
     def check(self, frames: Sequence[int]) -> None:
         """Raise `FrameIndexError` if one of `frames` is not a frame of this video."""
         for frame in frames:
@@ -202,9 +218,10 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
     with opened(source) as (container, stream):
         codec = stream.codec_context.codec.canonical_name
         scan = scan_packets(container, stream, codec, source.name)
-        time_base, rate = Fraction(stream.time_base or 1), stream.average_rate
+        number, time_base, rate = stream.index, Fraction(stream.time_base or 1), stream.average_rate
         first = _first_frame(stream, scan)
         size = (first.width, first.height) if first else (stream.codec_context.width, stream.codec_context.height)
+        pixel_format = first.format.name if first else stream.codec_context.pix_fmt
     table = scan.table()
     _check_limits(table, size, source.name)
     packet_of, times = _presentation(source, table, scan.parser is not None)
@@ -216,6 +233,8 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         source=source,
         identity=identity,
         codec=codec,
+        stream=number,
+        pixel_format=pixel_format,
         time_base=time_base,
         width=width,
         height=height,

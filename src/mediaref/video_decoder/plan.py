@@ -107,25 +107,31 @@ class _Run(NamedTuple):
     frames: list[int]
 
 
+def start_points(index: VideoIndex) -> NDArray[np.int64]:
+    """Rows of the packets where decoding can start; the first packet is always one."""
+    table = index.packets
+    if index.parser is None:
+        clean = table.is_key.copy()
+    else:
+        # A recovery point on a P picture (intra refresh) promises exact pictures only later on; how much later
+        # the table does not say, so it is no start.
+        clean = table.is_recovery_point & table.is_key & (table.picture_type == _INTRA)
+        clean |= table.is_idr
+        if index.has_side_data:
+            # Parameter sets that come as side data reach a decoder only with their packet: start before them.
+            clean &= table.parameter_sets <= table.parameter_sets[:2].max()
+    clean &= table.has_picture & ~table.is_second_field
+    clean[0] = True
+    return np.flatnonzero(clean)
+
+
 class _Starts:
     """The packets of a video where decoding can start, and which of them serves a frame."""
 
     def __init__(self, index: VideoIndex) -> None:
         self._index = index
         table = index.packets
-        if index.parser is None:
-            clean = table.is_key.copy()
-        else:
-            # A recovery point on a P picture (intra refresh) promises exact pictures only later on; how much later
-            # the table does not say, so it is no start.
-            clean = table.is_recovery_point & table.is_key & (table.picture_type == _INTRA)
-            clean |= table.is_idr
-            if index.has_side_data:
-                # Parameter sets that come as side data reach a decoder only with their packet: start before them.
-                clean &= table.parameter_sets <= table.parameter_sets[:2].max()
-        clean &= table.has_picture & ~table.is_second_field
-        clean[0] = True
-        self.points = np.flatnonzero(clean)
+        self.points = start_points(index)
         self._shown = np.full(len(table), -1, np.int64)
         self._shown[index.packet_of] = np.arange(len(index))
 

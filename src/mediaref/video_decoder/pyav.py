@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
-import operator
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from fractions import Fraction
+from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError, TimestampError
+from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
-from mediaref.video_decoder.base import BaseVideoDecoder, BatchDecodingStrategy, FrameBatch, VideoStreamMetadata
+from mediaref.video_decoder.backends import OutputFormat, check_choice, check_options
+from mediaref.video_decoder.base import Backend, Decoded
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.indexed import IndexedVideoDecoder
+from mediaref.video_decoder.native import NativePixels
 from mediaref.video_decoder.plan import DecodePlan, Span
 from mediaref.video_decoder.reader import PacketReader
 
@@ -34,11 +36,20 @@ _log = logging.getLogger("mediaref")
 
 #: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
 _HELD_BYTES = 256 << 20
-_SECOND = 1_000_000_000
-
-_Decoded = tuple[int, NDArray[np.uint8] | MediaRefError]
 
 Video = str | os.PathLike[str] | Source | VideoIndex
+
+
+def backend(options: Mapping[str, Any]) -> Backend:
+    """The backend for a call's `decoder_options`. Raises `InvalidReferenceError`."""
+    check_options("pyav", options, ("output_format", "expected_pixel_format"))
+    output_format, expected = options.get("output_format", "rgb"), options.get("expected_pixel_format")
+    check_choice("output_format", output_format, get_args(OutputFormat))
+    if output_format == "native":
+        return partial(frames_or_errors, native=NativePixels(expected))
+    if expected is not None:
+        raise InvalidReferenceError("expected_pixel_format requires native output")
+    return frames_or_errors
 
 
 def decode_frames(
@@ -67,8 +78,12 @@ def frames_or_errors(
     *,
     threads: int | None = None,
     size: tuple[int, int] | None = None,
-) -> Generator[_Decoded, None, None]:
-    """As `decode_frames`, but a frame that gives no picture has its error in its place, and the rest goes on."""
+    native: NativePixels | None = None,
+) -> Generator[Decoded, None, None]:
+    """As `decode_frames`, but a frame that gives no picture has its error in its place, and the rest goes on.
+
+    With `native` frames are given in the samples that they are stored in, and `size` does not apply.
+    """
     plan = DecodePlan.of(index, frames)
     workers = resolve_threads(threads)
     if size is not None:
@@ -77,13 +92,13 @@ def frames_or_errors(
     most = max((len(span.frames) for span in plan.spans), default=0)
     held = most * width * height * 3 * (workers + 1)
     if workers > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
-        decoded = _side_by_side(plan, workers, size)
+        decoded = _side_by_side(plan, workers, size, native)
     else:
-        decoded = _one_by_one(plan, workers, size)
+        decoded = _one_by_one(plan, workers, size, native)
     return _in_order(decoded, sorted({int(frame) for frame in frames}))
 
 
-def _raising(decoded: Generator[_Decoded, None, None]) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
+def _raising(decoded: Generator[Decoded, None, None]) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
     with closing(decoded):
         for frame, pixels in decoded:
             if isinstance(pixels, MediaRefError):
@@ -91,17 +106,21 @@ def _raising(decoded: Generator[_Decoded, None, None]) -> Generator[tuple[int, N
             yield frame, pixels
 
 
-def _one_by_one(plan: DecodePlan, threads: int, size: tuple[int, int] | None) -> Generator[_Decoded, None, None]:
-    with SpanDecoder(plan, threads) as decoder:
+def _one_by_one(
+    plan: DecodePlan, threads: int, size: tuple[int, int] | None, native: NativePixels | None
+) -> Generator[Decoded, None, None]:
+    with SpanDecoder(plan, threads, native) as decoder:
         for span in plan.spans:
             yield from decoder.decode(span, size)
 
 
-def _side_by_side(plan: DecodePlan, threads: int, size: tuple[int, int] | None) -> Generator[_Decoded, None, None]:
+def _side_by_side(
+    plan: DecodePlan, threads: int, size: tuple[int, int] | None, native: NativePixels | None
+) -> Generator[Decoded, None, None]:
     """Spans on `threads` threads, one decoder each; at most one span more than threads is ready or under way."""
     idle: SimpleQueue[SpanDecoder] = SimpleQueue()
 
-    def work(span: Span) -> list[_Decoded]:
+    def work(span: Span) -> list[Decoded]:
         decoder = idle.get()
         try:
             return list(decoder.decode(span, size))
@@ -110,9 +129,9 @@ def _side_by_side(plan: DecodePlan, threads: int, size: tuple[int, int] | None) 
 
     with ExitStack() as stack:
         for _ in range(min(threads, len(plan.spans))):
-            idle.put(stack.enter_context(SpanDecoder(plan, 1)))
+            idle.put(stack.enter_context(SpanDecoder(plan, 1, native)))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="mediaref-decode"))
-        ahead: deque[Future[list[_Decoded]]] = deque()
+        ahead: deque[Future[list[Decoded]]] = deque()
         try:
             for span in plan.spans:
                 ahead.append(pool.submit(work, span))
@@ -125,9 +144,9 @@ def _side_by_side(plan: DecodePlan, threads: int, size: tuple[int, int] | None) 
                 future.cancel()
 
 
-def _in_order(decoded: Generator[_Decoded, None, None], order: Iterable[int]) -> Generator[_Decoded, None, None]:
+def _in_order(decoded: Generator[Decoded, None, None], order: Iterable[int]) -> Generator[Decoded, None, None]:
     """Hold back what comes before its turn: in some streams spans overlap a little in display order."""
-    early: dict[int, NDArray[np.uint8] | MediaRefError] = {}
+    early: dict[int, NDArray[Any] | MediaRefError] = {}
     with closing(decoded):
         for frame in order:
             while frame not in early:
@@ -143,8 +162,9 @@ class SpanDecoder:
     for certain, whatever times the container tells.
     """
 
-    def __init__(self, plan: DecodePlan, threads: int) -> None:
+    def __init__(self, plan: DecodePlan, threads: int, native: NativePixels | None = None) -> None:
         self._plan = plan
+        self._native = native
         self._index = plan.index
         self._frame_of = {int(self._index.packet_of[f]): int(f) for span in plan.spans for f in span.frames}
         self._threads = threads
@@ -168,10 +188,11 @@ class SpanDecoder:
     def __exit__(self, *_: object) -> None:
         self._resources.close()
 
-    def decode(self, span: Span, size: tuple[int, int] | None = None) -> Iterator[_Decoded]:
+    def decode(self, span: Span, size: tuple[int, int] | None = None) -> Iterator[Decoded]:
         """Yield `(frame, pixels)` for each of the span's frames: in display order, then errors for those that failed.
 
-        Pixels are uint8 `(height, width, 3)` RGB, turned for display; `size` is (width, height) before turning.
+        Pixels are uint8 `(height, width, 3)` RGB or native ones, turned for display; `size` is (width, height) before
+        turning.
         """
         wanted = {int(self._index.packet_of[frame]) for frame in span.frames}
         attempt: Span | None = span
@@ -180,7 +201,7 @@ class SpanDecoder:
                 for row, picture in self._pictures(attempt):
                     if row in wanted:
                         wanted.discard(row)
-                        yield self._frame_of[row], self._to_rgb(picture, size)
+                        yield self._frame_of[row], self._to_array(picture, size)
                 break
             except _FalseStartError:
                 _log.debug("%s: packet %d is no place to start; starting earlier", self._name, attempt.start)
@@ -194,6 +215,14 @@ class SpanDecoder:
                     "it depends on are missing"
                 ),
             )
+
+    def _to_array(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[Any] | MediaRefError:
+        if self._native is None:
+            return self._to_rgb(picture, size)
+        try:
+            return self._native(picture, self._index.orientation, self._name)
+        except MediaRefError as error:
+            return error
 
     def _to_rgb(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[np.uint8]:
         width, height = size or (picture.width, picture.height)
@@ -264,104 +293,27 @@ class _FalseStartError(Exception):
     """A packet that the container marks as a keyframe is none."""
 
 
-class PyAVVideoDecoder(BaseVideoDecoder):
+class PyAVVideoDecoder(IndexedVideoDecoder):
     """A video decoded by PyAV. Frames are chosen by the video's index; nothing stays open between calls."""
 
     def __init__(
         self,
         source: str | os.PathLike[str],
         *,
+        output_format: OutputFormat = "rgb",
+        expected_pixel_format: str | None = None,
         threads: int | None = None,
         storage_options: StorageOptions | None = None,
     ) -> None:
-        """Index `source`. Raises what `VideoIndex.open` raises."""
-        super().__init__(source)
-        self._index = VideoIndex.open(source, storage_options=storage_options)
-        self._threads = threads
+        """Index `source`. Raises what `VideoIndex.open` raises.
 
-    def __len__(self) -> int:
-        return len(self._index)
+        With `output_format="native"` frames are given in the samples that they are stored in: gray (uint8 or uint16),
+        rgb24 and rgba; `expected_pixel_format` then says which.
+        """
+        options = {"output_format": output_format, "expected_pixel_format": expected_pixel_format}
+        super().__init__(source, backend(options), threads=threads, storage_options=storage_options)
+        self._is_native = output_format == "native"
 
     @property
-    def metadata(self) -> VideoStreamMetadata:
-        """What is known of the stream, the times taken from its frames. Raises `TimestampError` if it has none."""
-        index = self._index
-        begin, end = index.span_ns()
-        duration = Fraction(end - begin, _SECOND)
-        return VideoStreamMetadata(
-            num_frames=len(index),
-            duration_seconds=duration,
-            average_rate=index.average_rate or Fraction(len(index)) / duration,
-            width=index.width,
-            height=index.height,
-            begin_stream_seconds=Fraction(begin, _SECOND),
-            end_stream_seconds=Fraction(end, _SECOND),
-        )
-
-    def __getitem__(self, key: int | slice) -> NDArray[np.uint8]:
-        """Pixels of frame `key`, uint8 [3, H, W], or of a slice of frames, uint8 [N, 3, H, W]."""
-        if isinstance(key, slice):
-            return self.get_frames_at(range(*key.indices(len(self)))).data
-        frame = operator.index(key)  # a TypeError for what is no whole number
-        frame += len(self) if frame < 0 else 0
-        pixels: NDArray[np.uint8] = self.get_frames_at([frame]).data[0]
-        return pixels
-
-    def get_frames_at(self, indices: Sequence[int], strategy: BatchDecodingStrategy | str | None = None) -> FrameBatch:
-        """Frames by display index, in the order asked. Raises `FrameIndexError` (an `IndexError`).
-
-        `strategy` is accepted for programs written for 0.3; see `BatchDecodingStrategy`.
-        """
-        BatchDecodingStrategy.check(strategy)
-        index = self._index
-        data: NDArray[np.uint8] | None = None
-        places: dict[int, list[int]] = {}
-        for place, frame in enumerate(indices):
-            places.setdefault(int(frame), []).append(place)
-        for frame, pixels in decode_frames(index, list(places), threads=self._threads):
-            if data is None:
-                data = np.empty((len(indices), 3, *pixels.shape[:2]), np.uint8)
-            data[places[frame]] = pixels.transpose(2, 0, 1)
-        if data is None:
-            data = np.empty((0, 3, index.height, index.width), np.uint8)
-        begins, ends = index.shown_ns(np.asarray(indices, np.int64))
-        return FrameBatch(data, begins / _SECOND, (ends - begins) / _SECOND)
-
-    def get_frames_played_at(
-        self, seconds: Sequence[float], strategy: BatchDecodingStrategy | str | None = None
-    ) -> FrameBatch:
-        """The frames on screen at some times, in the order asked. Raises `TimestampError` (a `ValueError`)."""
-        frames = self._index.frames_at([round(time * _SECOND) for time in seconds]).tolist()
-        return self.get_frames_at(frames, strategy)
-
-    def get_frame_at_pts_ns(self, pts_ns: int) -> NDArray[np.uint8]:
-        """Pixels of the frame on screen at `pts_ns`, uint8 [3, H, W]. Raises `TimestampError` (a `ValueError`)."""
-        return self[self._index.frame_at(pts_ns)]
-
-    def get_frames_played_in_range(
-        self, start_seconds: float, stop_seconds: float, fps: float | None = None
-    ) -> FrameBatch:
-        """The frames that begin in `[start, stop)`, or with `fps` those on screen at `start`, `start + 1 / fps`, ...
-
-        Raises `TimestampError` (a `ValueError`).
-        """
-        begin, end = self._index.span_ns()
-        start, stop = round(start_seconds * _SECOND), round(stop_seconds * _SECOND)
-        if start > stop:
-            raise TimestampError(f"start {start_seconds} must be less than or equal to stop {stop_seconds}")
-        if not begin <= start < end:
-            raise TimestampError(f"Invalid start seconds: {start_seconds}; the video runs from {begin} to {end} ns")
-        if stop > end:
-            raise TimestampError(f"Invalid stop seconds: {stop_seconds}; the video runs from {begin} to {end} ns")
-        if fps is None:
-            assert self._index.pts_ns is not None
-            first, last = np.searchsorted(self._index.pts_ns, [start, stop])
-            return self.get_frames_at(range(int(first), int(last)))
-        if fps <= 0:
-            raise InvalidReferenceError(f"fps is {fps}; it must be above 0")
-        step = _SECOND / Fraction(fps)
-        times = [start + int(number * step) for number in range(int(-((start - stop) // step)))]
-        return self.get_frames_at(self._index.frames_at(times).tolist())
-
-    def close(self) -> None:
-        """Nothing is open; kept so that all decoders are used alike."""
+    def _pixel_format(self) -> str | None:
+        return self._index.pixel_format if self._is_native else super()._pixel_format

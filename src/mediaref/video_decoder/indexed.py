@@ -1,0 +1,157 @@
+"""`IndexedVideoDecoder`: frames are chosen from the video's index; a backend only decodes them."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaref.errors import InvalidReferenceError, MediaRefError, TimestampError
+from mediaref.storage import StorageOptions
+from mediaref.video_decoder.base import (
+    Backend,
+    BaseVideoDecoder,
+    BatchDecodingStrategy,
+    FrameBatch,
+    VideoStreamMetadata,
+)
+from mediaref.video_decoder.index import VideoIndex
+
+_SECOND = 1_000_000_000
+
+
+class IndexedVideoDecoder(BaseVideoDecoder):
+    """A video whose frames are chosen by its index, so that every backend chooses the same; see `VideoIndex`.
+
+    Nothing stays open between calls: an instance may be used by any number of threads and after a fork.
+    """
+
+    #: Whether a range of times begins with the frame that is on screen already, or with the first to begin in it.
+    _range_begins_on_screen = False
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        backend: Backend,
+        *,
+        threads: int | None = None,
+        storage_options: StorageOptions | None = None,
+    ) -> None:
+        super().__init__(source)
+        self._index = VideoIndex.open(source, storage_options=storage_options)
+        self._backend = backend
+        self._threads = threads
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def metadata(self) -> VideoStreamMetadata:
+        """What is known of the stream, the times taken from its frames. Raises `TimestampError` if it has none."""
+        index = self._index
+        begin, end = index.span_ns()
+        duration = Fraction(end - begin, _SECOND)
+        return VideoStreamMetadata(
+            num_frames=len(index),
+            duration_seconds=duration,
+            average_rate=index.average_rate or Fraction(len(index)) / duration,
+            width=index.width,
+            height=index.height,
+            begin_stream_seconds=Fraction(begin, _SECOND),
+            end_stream_seconds=Fraction(end, _SECOND),
+            pixel_format=index.pixel_format,
+        )
+
+    def __getitem__(self, key: int | slice) -> NDArray[Any]:
+        """Pixels of frame `key`, uint8 [3, H, W], or of a slice of frames, uint8 [N, 3, H, W]."""
+        if isinstance(key, slice):
+            return self.get_frames_at(range(*key.indices(len(self)))).data
+        frame = operator.index(key)  # a TypeError for what is no whole number
+        frame += len(self) if frame < 0 else 0
+        pixels: NDArray[Any] = self.get_frames_at([frame]).data[0]
+        return pixels
+
+    def get_frames_at(self, indices: Sequence[int], strategy: BatchDecodingStrategy | str | None = None) -> FrameBatch:
+        """Frames by display index, in the order asked; a stream without timestamps has NaN for times.
+
+        Raises `FrameIndexError` (an `IndexError`). `strategy` is accepted for programs written for 0.3; see
+        `BatchDecodingStrategy`.
+        """
+        BatchDecodingStrategy.check(strategy)
+        index = self._index
+        index.check([int(frame) for frame in indices])
+        data = self._pixels(indices)
+        if index.pts_ns is None:
+            unknown = np.full(len(indices), np.nan)
+            return FrameBatch(data, unknown, unknown.copy(), self._pixel_format)
+        begins, ends = index.shown_ns(np.asarray(indices, np.int64))
+        return FrameBatch(data, begins / _SECOND, (ends - begins) / _SECOND, self._pixel_format)
+
+    def get_frames_played_at(
+        self, seconds: Sequence[float], strategy: BatchDecodingStrategy | str | None = None
+    ) -> FrameBatch:
+        """The frames on screen at some times, in the order asked. Raises `TimestampError` (a `ValueError`)."""
+        frames = self._index.frames_at([round(time * _SECOND) for time in seconds]).tolist()
+        return self.get_frames_at(frames, strategy)
+
+    def get_frame_at_pts_ns(self, pts_ns: int) -> NDArray[Any]:
+        """Pixels of the frame on screen at `pts_ns`, uint8 [3, H, W]. Raises `TimestampError` (a `ValueError`)."""
+        return self[self._index.frame_at(pts_ns)]
+
+    def get_frames_played_in_range(
+        self, start_seconds: float, stop_seconds: float, fps: float | None = None
+    ) -> FrameBatch:
+        """The frames of `[start, stop)`, or with `fps` those on screen at `start`, `start + 1 / fps`, ...
+
+        Without `fps`, PyAV's range begins with the first frame that begins in it; those of the other backends with
+        the frame that is on screen at `start`. Raises `TimestampError` (a `ValueError`).
+        """
+        begin, end = self._index.span_ns()
+        start, stop = round(start_seconds * _SECOND), round(stop_seconds * _SECOND)
+        if start > stop:
+            raise TimestampError(f"start {start_seconds} must be less than or equal to stop {stop_seconds}")
+        if not begin <= start < end:
+            raise TimestampError(f"Invalid start seconds: {start_seconds}; the video runs from {begin} to {end} ns")
+        if stop > end:
+            raise TimestampError(f"Invalid stop seconds: {stop_seconds}; the video runs from {begin} to {end} ns")
+        if fps is None:
+            assert self._index.pts_ns is not None
+            first, last = (int(frame) for frame in np.searchsorted(self._index.pts_ns, [start, stop]))
+            if self._range_begins_on_screen and start < stop:
+                first = self._index.frame_at(start)
+            return self.get_frames_at(range(first, last))
+        if fps <= 0:
+            raise InvalidReferenceError(f"fps is {fps}; it must be above 0")
+        step = _SECOND / Fraction(fps)
+        times = [start + int(number * step) for number in range(int(-((start - stop) // step)))]
+        return self.get_frames_at(self._index.frames_at(times).tolist())
+
+    def close(self) -> None:
+        """Nothing is open; kept so that all decoders are used alike."""
+
+    @property
+    def _pixel_format(self) -> str | None:
+        """FFmpeg's name of what a batch holds."""
+        return "rgb24"
+
+    def _pixels(self, frames: Sequence[int]) -> NDArray[Any]:
+        """Pixels [N, channels, H, W] of `frames` in their order."""
+        places: dict[int, list[int]] = {}
+        for place, frame in enumerate(frames):
+            places.setdefault(int(frame), []).append(place)
+        data = np.empty((len(frames), 3, self._index.height, self._index.width), np.uint8)
+        first = True
+        for frame, pixels in self._backend(self._index, list(places), threads=self._threads):
+            if isinstance(pixels, MediaRefError):
+                raise pixels
+            planes = np.moveaxis(np.atleast_3d(pixels), -1, 0)
+            if first and (planes.shape, planes.dtype) != (data.shape[1:], data.dtype):
+                data = np.empty((len(frames), *planes.shape), planes.dtype)
+            first = False
+            data[places[frame]] = planes
+        return data

@@ -1,0 +1,238 @@
+"""The torchcodec backend: torchcodec decodes the frames that our index chooses."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaref.errors import (
+    CorruptMediaError,
+    InvalidReferenceError,
+    MediaRefError,
+    MissingDependencyError,
+    TimestampError,
+    UnsupportedBitstreamError,
+)
+from mediaref.storage import StorageOptions
+from mediaref.threads import resolve_threads
+from mediaref.video_decoder.backends import check_choice, check_options
+from mediaref.video_decoder.base import Backend, Decoded
+from mediaref.video_decoder.index import VideoIndex, _nanoseconds
+from mediaref.video_decoder.indexed import IndexedVideoDecoder
+from mediaref.video_decoder.orientation import Orientation
+from mediaref.video_decoder.packets import NO_TIME
+from mediaref.video_decoder.plan import start_points
+
+_log = logging.getLogger("mediaref")
+
+#: Frames that are asked for at once may take so much memory.
+_BATCH_BYTES = 64 << 20
+_CPP_PLACE = re.compile(r"^\w+, \S+:\d+, ")
+#: Options of `VideoDecoder` that are passed on; what else it has, the index decides.
+PASSED_OPTIONS = ("device", "num_ffmpeg_threads", "output_dtype", "seek_mode", "stream_index", "transforms")
+
+
+def backend(options: Mapping[str, Any]) -> Backend:
+    """The backend for a call's `decoder_options`. Raises `InvalidReferenceError` and `MissingDependencyError`."""
+    passed = dict(options)
+    if passed.pop("output_format", "rgb") != "rgb":
+        raise InvalidReferenceError("torchcodec has no native output; decoder='pyav' has")
+    check_options("torchcodec", passed, PASSED_OPTIONS)
+    check_choice("seek_mode", passed.pop("seek_mode", "exact"), ("exact", "approximate"))
+    return LibraryBackend(_torchcodec(), "torchcodec", passed)
+
+
+def _torchcodec() -> ModuleType:
+    try:
+        return importlib.import_module("torchcodec.decoders")
+    except (ImportError, RuntimeError, OSError) as error:  # where FFmpeg is missing, older ones raise the others
+        raise MissingDependencyError(
+            "decoder='torchcodec' needs torchcodec and libraries of FFmpeg that it can load: install the extra "
+            f"'torchcodec' (pip install 'mediaref[torchcodec]'); patch-torchcodec lends it those of PyAV ({error})"
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class LibraryBackend:
+    """Decodes by the class `VideoDecoder` of torchcodec, or of a library with the same interface."""
+
+    library: ModuleType
+    name: str
+    #: Passed to it. A `seek_mode` is not: our mappings say where to seek.
+    options: Mapping[str, Any]
+
+    def __call__(
+        self, index: VideoIndex, frames: Sequence[int] | NDArray[np.integer], *, threads: int | None = None
+    ) -> Generator[Decoded, None, None]:
+        """See `Backend`. One frame that cannot be had does not take the others with it."""
+        index.check([int(frame) for frame in frames])
+        order = sorted({int(frame) for frame in frames})
+        return self._decoded(index, order, resolve_threads(threads)) if order else _nothing()
+
+    def _decoded(self, index: VideoIndex, order: list[int], threads: int) -> Generator[Decoded, None, None]:
+        with ExitStack() as files:
+            decoder = self.open(index, threads, files)
+            most = max(1, _BATCH_BYTES // (index.width * index.height * 3))
+            for begin in range(0, len(order), most):
+                batch = order[begin : begin + most]
+                found = _ask(decoder, index, batch)
+                for frame in batch:
+                    yield frame, found[frame] if frame in found else self._alone(index, frame)
+
+    def _alone(self, index: VideoIndex, frame: int) -> NDArray[Any] | MediaRefError:
+        """One frame by a decoder of its own: what went before may be what went wrong."""
+        with ExitStack() as files:
+            try:
+                return _ask(self.open(index, 1, files), index, [frame], strictly=True)[frame]
+            except MediaRefError as error:
+                return error
+
+    def open(self, index: VideoIndex, threads: int, files: ExitStack) -> Any:
+        """A decoder of the library's own that counts frames as `index` does; `files` closes what it reads from."""
+        options = {"num_ffmpeg_threads": threads, **self.options}
+        if options.setdefault("stream_index", index.stream) != index.stream:
+            raise InvalidReferenceError(
+                f"{index.source.name}: stream_index is {options['stream_index']}, but references point into stream "
+                f"{index.stream}"
+            )
+        source, mappings = index.source, frame_mappings(index)
+        file = files.enter_context(source.open())  # of a local file for the plain errors: not there, not allowed
+        # "file:" keeps FFmpeg from taking a colon in a path for a protocol.
+        video = source.data or (file if source.path is None else f"file:{source.path}")
+        try:
+            decoder = self.library.VideoDecoder(
+                video, dimension_order="NHWC", custom_frame_mappings=mappings, **options
+            )
+        except (RuntimeError, ValueError, TypeError, OSError) as error:
+            message = f"{source.name}: {self.name} cannot open it with {options}: {_essence(error)}"
+            raise UnsupportedBitstreamError(message) from error
+        if _orientation(decoder.metadata.rotation) != index.orientation:
+            raise UnsupportedBitstreamError(
+                f"{source.name}: it is to be shown as {index.orientation}, which {self.name} does not apply; "
+                "use decoder='pyav'"
+            )
+        return decoder
+
+
+def _ask(decoder: Any, index: VideoIndex, frames: list[int], *, strictly: bool = False) -> dict[int, NDArray[Any]]:
+    """The pixels of those `frames` that the decoder gives, and provably those; `strictly` raises where it does not."""
+    times = frame_times(index)
+    name = index.source.name
+    try:
+        batch = decoder.get_frames_at(frames)
+    except (RuntimeError, IndexError, ValueError) as error:
+        _log.debug("%s: frames %s: %s", name, frames, error)
+        if strictly:
+            raise CorruptMediaError(f"{name}: frame {frames[0]} does not decode: {_essence(error)}") from error
+        return {}
+    data, seconds = _as_numpy(batch.data), _as_numpy(batch.pts_seconds)
+    found: dict[int, NDArray[Any]] = {}
+    for place, frame in enumerate(frames):
+        given = round(float(seconds[place]) / float(index.time_base))
+        alike = np.count_nonzero(times == times[frame])
+        if given == times[frame] and alike == 1:
+            pixels = data[place, ..., 0] if data.shape[-1] == 1 else data[place]
+            found[frame] = pixels.copy()  # an array of its own, that does not keep the batch
+        elif strictly:
+            raise UnsupportedBitstreamError(
+                f"{name}: frame {frame} begins at {times[frame]} x {index.time_base} s, and what the decoder finds for "
+                f"it at {given}{' as other frames do' if alike > 1 else ''}: it is not known to be that frame; use "
+                "decoder='pyav'"
+            )
+    return found
+
+
+def _nothing() -> Generator[Decoded, None, None]:
+    yield from ()
+
+
+def _as_numpy(array: Any) -> NDArray[Any]:
+    """A torch tensor of any device, or what is an array already."""
+    return np.asarray(array.cpu().numpy() if hasattr(array, "cpu") else array)
+
+
+def _essence(error: Exception) -> str:
+    """The first line of a message, without the place in a C++ file that torchcodec puts in front of it."""
+    return _CPP_PLACE.sub("", str(error).strip().partition("\n")[0])
+
+
+def _orientation(rotation: float | None) -> Orientation:
+    """What a counter-clockwise rotation by degrees does."""
+    turns = round((rotation or 0) / 90) % 4
+    return Orientation(transpose=turns % 2 == 1, flip_rows=turns in {1, 2}, flip_columns=turns in {2, 3})
+
+
+# --- the frame table as torchcodec takes it --------------------------------------------------------------------------
+
+
+def frame_times(index: VideoIndex) -> NDArray[np.int64]:
+    """int64[n]: when each frame begins, in units of the time base, if the frames' packets say so themselves.
+
+    Raises `TimestampError` and `UnsupportedBitstreamError`.
+    """
+    name = index.source.name
+    if index.pts_ns is None:
+        raise TimestampError(f"{name}: the stream has no timestamps, by which torchcodec finds frames; use PyAV")
+    times = index.packets.pts[index.packet_of]
+    if (times == NO_TIME).any() or not np.array_equal(_nanoseconds(times, index.time_base, name), index.pts_ns):
+        raise UnsupportedBitstreamError(
+            f"{name}: its container stores no presentation times, by which torchcodec finds frames; use decoder='pyav'"
+        )
+    return times
+
+
+def frame_mappings(index: VideoIndex) -> str:
+    """See `VideoIndex.to_torchcodec_mappings`."""
+    times = frame_times(index)
+    lengths = np.append(np.diff(times), max(1, int(index.packets.duration[index.packet_of[-1]])))
+    starts = _seek_points(index, times)
+    rows = zip(times.tolist(), lengths.tolist(), starts.tolist(), strict=True)
+    frames = [{"pts": time, "duration": length, "key_frame": int(start)} for time, length, start in rows]
+    return json.dumps({"frames": frames}, separators=(",", ":"))
+
+
+def _seek_points(index: VideoIndex, times: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[n]: a demuxer that seeks to the frame's time comes to a packet from which all later frames decode."""
+    table, rows = index.packets, index.packet_of
+    # Every frame shown from here on is decoded from here on.
+    starts = np.isin(rows, start_points(index)) & (np.minimum.accumulate(rows[::-1])[::-1] >= rows)
+    # Some demuxers look for the decoding time: no later keyframe may be decoded before this one is shown.
+    keys = np.flatnonzero(table.is_key)
+    decoded = np.where(table.dts[keys] == NO_TIME, table.pts[keys], table.dts[keys])
+    soonest = np.append(np.minimum.accumulate(decoded[::-1])[::-1], np.iinfo(np.int64).max)
+    sooner: NDArray[np.bool_] = soonest[np.searchsorted(keys, rows, side="right")] > times
+    return starts & sooner
+
+
+class TorchCodecVideoDecoder(IndexedVideoDecoder):
+    """A video decoded by torchcodec. Frames are chosen by the video's index; nothing stays open between calls.
+
+    For what else torchcodec's `VideoDecoder` offers, give one `VideoIndex.to_torchcodec_mappings()`.
+    """
+
+    _range_begins_on_screen = True
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        storage_options: StorageOptions | None = None,
+        **options: Any,
+    ) -> None:
+        """Index `source`. `options` are those of torchcodec: `device`, `num_ffmpeg_threads`, `transforms`, ...
+
+        Raises what `VideoIndex.open` raises, `InvalidReferenceError` and `MissingDependencyError`.
+        """
+        super().__init__(source, backend(options), threads=threads, storage_options=storage_options)
