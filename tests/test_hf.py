@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from mediaref import DataURI, MediaRef
+from mediaref import DataURI, MediaRef, batch_decode
+from mediaref.video_decoder import VideoIndex
 
 datasets = pytest.importorskip("datasets", reason="datasets is not installed (pip install 'mediaref[hf]')")
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (pip install 'mediaref[hf]')")
 
 from mediaref.hf import MediaRefFeature  # noqa: E402
 
+can_store_objects = pytest.mark.skipif(
+    int(datasets.__version__.split(".")[0]) < 5, reason="datasets below 5 cannot store objects that it does not know"
+)
 REFS = [MediaRef(uri="a.png"), MediaRef(uri="b.mp4", pts_ns=3), None, MediaRef(uri="c.mp4", pts_ns=-(1 << 63))]
 ROWS = [None if ref is None else ref.model_dump() for ref in REFS]
 
@@ -162,15 +167,28 @@ def test_disk_and_parquet_round_trips_keep_the_feature(tmp_path: Path) -> None:
 
 def test_map_and_filter_hand_references_in_and_out() -> None:
     made = dataset()
-    moved = made.map(
-        lambda row: {"ref": row["ref"] and row["ref"].resolve_relative_path("/base")}, features=made.features
-    )
+
+    def under_base(ref: MediaRef | None) -> dict[str, Any]:
+        return {"ref": ref and ref.resolve_relative_path("/base").model_dump()}
+
+    moved = made.map(under_base, input_columns="ref", features=made.features)
     assert [row["ref"] and row["ref"].uri for row in moved] == ["/base/a.png", "/base/b.mp4", None, "/base/c.mp4"]
     assert moved.features["ref"] == MediaRefFeature()
-    videos = dataset().filter(lambda row: row["ref"] is not None and row["ref"].is_video)
+    videos = made.filter(lambda ref: ref is not None and ref.is_video, input_columns="ref")
     assert [row["n"] for row in videos] == [1, 3]
-    batched = made.map(lambda rows: {"ref": rows["ref"][::-1]}, batched=True, features=made.features)
+
+    def backwards(refs: list[MediaRef | None]) -> dict[str, Any]:
+        return {"ref": [ref and ref.model_dump() for ref in refs[::-1]]}
+
+    batched = made.map(backwards, input_columns="ref", batched=True, features=made.features)
     assert [row["ref"] for row in batched] == REFS[::-1]
+
+
+@can_store_objects
+def test_map_takes_references_themselves_when_told_the_features() -> None:
+    made = dataset()
+    moved = made.map(lambda row: {"ref": row["ref"] and row["ref"].normalized()}, features=made.features)
+    assert [row["ref"] for row in moved] == REFS
 
 
 def test_a_column_of_strings_is_cast() -> None:
@@ -199,6 +217,70 @@ def test_a_time_that_pandas_has_rounded_is_no_time() -> None:
     assert MediaRefFeature().decode_example({"uri": "a", "pts_ns": 3.0}).pts_ns == 3
     with pytest.raises(ValueError, match="lost its last digits"):
         MediaRefFeature().decode_example({"uri": "a", "pts_ns": float(2**62 + 1)})
+
+
+# --- reading pixels through datasets --------------------------------------------------------------------------------
+
+
+def frames_of(path: Path) -> Any:
+    index = VideoIndex.open(path)
+    return dataset([MediaRef(uri=str(path), pts_ns=time) for time in index.pts_ns.tolist()])  # type: ignore[union-attr]
+
+
+def brightness(refs: list[MediaRef]) -> dict[str, list[float]]:
+    assert all(isinstance(ref, MediaRef) for ref in refs)
+    return {"mean": [float(frame.mean()) for frame in batch_decode(refs)]}
+
+
+@pytest.mark.parametrize("num_proc", [None, 2])
+def test_map_decodes_a_column_in_processes_of_its_own(clip: Callable[[str], Path], num_proc: int | None) -> None:
+    made = frames_of(clip("plain"))
+    expected = brightness(made["ref"][:])["mean"]  # the parent has decoded before it forks
+    mapped = made.map(brightness, input_columns="ref", batched=True, batch_size=5, num_proc=num_proc)
+    assert list(mapped["mean"]) == expected
+    assert mapped.features["ref"] == MediaRefFeature()
+
+
+def test_map_hands_references_between_processes() -> None:
+    made = dataset()
+    moved = made.map(
+        lambda ref, n: {"ref": ref and {**ref.model_dump(), "pts_ns": n}},
+        input_columns=["ref", "n"],
+        features=made.features,
+        num_proc=2,
+    )
+    assert [row["ref"] and row["ref"].pts_ns for row in moved] == [0, 1, None, 3]
+
+
+@can_store_objects
+def test_streams_are_mapped_filtered_and_shuffled(clip: Callable[[str], Path], tmp_path: Path) -> None:
+    made = frames_of(clip("plain"))
+    made.to_parquet(tmp_path / "made.parquet")
+    loaded = datasets.load_dataset("parquet", data_files=str(tmp_path / "made.parquet"), split="train", streaming=True)
+    expected = brightness(made["ref"][:])["mean"]
+    for stream in (loaded, made.to_iterable_dataset(num_shards=3)):
+        mapped = stream.map(brightness, input_columns="ref", batched=True, batch_size=7)
+        assert [row["mean"] for row in mapped] == expected
+        late = stream.filter(lambda ref: ref.pts_ns > 500_000_000, input_columns="ref").shuffle(seed=1, buffer_size=8)
+        times = [row["ref"].pts_ns for row in late]
+        assert sorted(times) == [ref.pts_ns for ref in made["ref"] if ref.pts_ns > 500_000_000]
+
+
+def test_a_column_of_videos_becomes_references_and_videos_again(clip: Callable[[str], Path]) -> None:
+    paths = [str(clip("plain")), str(clip("no_b"))]
+    videos = datasets.Dataset.from_dict({"video": paths}).cast_column("video", datasets.Video(decode=False))
+
+    def first_frames(rows: dict[str, Any]) -> dict[str, list[Any]]:
+        times = [(video["path"], VideoIndex.open(video["path"]).pts_ns) for video in rows["video"]]
+        return {"ref": [{"uri": path, "pts_ns": int(time)} for path, all in times for time in all[:3]]}
+
+    features = datasets.Features({"ref": MediaRefFeature()})
+    refs = videos.map(first_frames, batched=True, remove_columns="video", features=features)
+    assert [ref.uri for ref in refs["ref"]] == [path for path in paths for _ in range(3)]
+    assert len(batch_decode(refs["ref"], allow_multi_video=True)) == 6
+    uris = list(dict.fromkeys(ref.uri for ref in refs["ref"]))
+    again = datasets.Dataset.from_dict({"video": uris}).cast_column("video", datasets.Video(decode=False))
+    assert again[:] == videos[:]
 
 
 # --- what push_to_hub does to a table before it uploads it --------------------------------------------------------

@@ -39,9 +39,9 @@ class MediaRefFeature:
     """A column of references, stored as `struct<uri: string, pts_ns: int64>`.
 
     Takes `MediaRef`, `DataURI`, paths, strings and `{"uri": ..., "pts_ns": ...}`; gives `MediaRef`, or with
-    `decode=False` the dictionary as it is stored. No picture is read by either. `Dataset.map` guesses the types of what
-    a function looked at or returned, and does not know ours: hand the column over with `input_columns=`, or tell the
-    result's types with `features=`.
+    `decode=False` the dictionary as it is stored. No picture is read by either. `Dataset.map` stores what a function
+    looked at or returned, and knows no references: hand the column over with `input_columns=`, and return
+    `ref.model_dump()` with `features=` that say what it is.
     """
 
     decode: bool = True
