@@ -169,5 +169,5 @@ def test_the_identity_can_fail(clip: Clip) -> None:
             ((row, packet),) = reader.read(list(index.packets_of(frame)))
         content = bytearray(bytes(packet))
         content[len(content) // 2] ^= 0x10
-        (result,) = index.parser.bit_costs([(int(index.packets.parameter_sets[row]), [bytes(content)])], 1)
+        (result,) = index.parser.start_bit_costs([(int(index.packets.parameter_sets[row]), [bytes(content)])]).results()
         assert not hasattr(result, "bits") or not np.array_equal(result.bits, cost.bits)

@@ -32,7 +32,7 @@ def costs_of(
     """Costs of packets that each hold one frame."""
     parser = StreamParser(codec, extradata)
     handles = parser.scan(packets).parameter_sets
-    return parser.bit_costs([(int(h), [p]) for h, p in zip(handles, packets, strict=True)], threads)
+    return parser.start_bit_costs([(int(h), [p]) for h, p in zip(handles, packets, strict=True)], threads).results()
 
 
 def test_stub_and_module_have_the_same_names() -> None:
@@ -166,7 +166,7 @@ def test_unknown_codec_and_unknown_handle_are_value_errors() -> None:
     with pytest.raises(ValueError, match="theora"):
         StreamParser("theora")
     with pytest.raises(ValueError, match="handle 7"):
-        StreamParser("h264").bit_costs([(7, [b""])])
+        StreamParser("h264").start_bit_costs([(7, [b""])])
 
 
 def damaged(packet: bytes, data: st.DataObject) -> bytes:
@@ -206,7 +206,7 @@ def test_damaged_packets_give_costs_or_an_error_that_says_where(
     parser = StreamParser(codec, extradata)
     parser.scan(packets[:1])
     handle = int(parser.scan([packet]).parameter_sets[0])
-    (cost,) = parser.bit_costs([(handle, [packet])])
+    (cost,) = parser.start_bit_costs([(handle, [packet])]).results()
     assert_sound(cost, packet)
 
 
@@ -246,5 +246,5 @@ def test_noise_never_panics(codec: str, extradata: bytes, packet: bytes) -> None
     headers = parser.scan([packet])
     assert len(headers) == 1
     if parser.has_packet_access:
-        parser.bit_costs([(int(headers.parameter_sets[0]), [packet])])
+        parser.start_bit_costs([(int(headers.parameter_sets[0]), [packet])]).results()
     ChainParser().parse([packet, packet], [False, True])

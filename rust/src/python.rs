@@ -1,6 +1,7 @@
 //! The Python face: the only module that knows PyO3. Every call that parses releases the GIL.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
@@ -12,13 +13,13 @@ use rayon::prelude::*;
 use crate::error::{Error, ErrorKind};
 use crate::map::FrameMap;
 use crate::packet::PacketHeader;
-use crate::stream::{Scratch, Stream};
+use crate::stream::{Scratch, State, Stream};
 use crate::vp9;
 
 #[pymodule(name = "_native")]
 mod module {
     #[pymodule_export]
-    use super::{ChainParser, FrameCosts, PacketHeaders, ParseError, StreamParser};
+    use super::{ChainParser, FrameCosts, PacketHeaders, ParseError, PendingCosts, StreamParser};
 }
 
 #[pyclass(frozen, module = "mediaref._native")]
@@ -191,8 +192,6 @@ struct StreamParser {
     stream: Stream,
 }
 
-type FrameRequest = (usize, Vec<PyBackedBytes>);
-
 #[pymethods]
 impl StreamParser {
     #[new]
@@ -221,11 +220,51 @@ impl StreamParser {
     }
 
     #[pyo3(signature = (frames, threads = 1))]
-    fn bit_costs(&self, py: Python<'_>, frames: Vec<FrameRequest>, threads: usize) -> PyResult<Vec<Py<PyAny>>> {
-        if let Some((handle, _)) = frames.iter().find(|(handle, _)| !self.stream.has_handle(*handle)) {
-            return Err(PyValueError::new_err(format!("no parameter sets with handle {handle}")));
-        }
-        let results = py.detach(|| self.parse_frames(&frames, threads))?;
+    fn start_bit_costs(&self, frames: Vec<(usize, Vec<PyBackedBytes>)>, threads: usize) -> PyResult<PendingCosts> {
+        let no_state = |handle| PyValueError::new_err(format!("no parameter sets with handle {handle}"));
+        let requests = frames
+            .into_iter()
+            .map(|(handle, packets)| match self.stream.state(handle) {
+                Some(state) => Ok(Request { state: state.clone(), packets }),
+                None => Err(no_state(handle)),
+            })
+            .collect::<PyResult<_>>()?;
+        PendingCosts::start(requests, threads)
+    }
+}
+
+/// Costs that are parsed on threads of their own until they are asked for; with one thread, only then.
+#[pyclass(module = "mediaref._native")]
+struct PendingCosts {
+    work: Option<Work>,
+}
+
+enum Work {
+    Waiting(Vec<Request>),
+    Running(JoinHandle<(Vec<Request>, Results)>),
+}
+
+/// One frame's packets.
+struct Request {
+    state: State,
+    packets: Vec<PyBackedBytes>,
+}
+
+type Results = Vec<Result<FrameMap, Error>>;
+
+impl Request {
+    fn frame_map(&self, scratch: &mut Scratch) -> Result<FrameMap, Error> {
+        let packets: Vec<&[u8]> = self.packets.iter().map(|packet| packet.as_ref()).collect();
+        self.state.frame_map(&packets, scratch)
+    }
+}
+
+#[pymethods]
+impl PendingCosts {
+    fn results(&mut self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let work = self.work.take().ok_or_else(|| PyValueError::new_err("the costs were handed out before"))?;
+        let (requests, results) = py.detach(|| work.finish());
+        drop(requests); // Python's objects, so here and not on the threads that read them
         results
             .into_iter()
             .map(|result| match result {
@@ -236,23 +275,47 @@ impl StreamParser {
     }
 }
 
-impl StreamParser {
-    fn parse_frames(&self, frames: &[FrameRequest], threads: usize) -> PyResult<Vec<Result<FrameMap, Error>>> {
-        let parse = |scratch: &mut Scratch, (handle, packets): &FrameRequest| {
-            let packets: Vec<&[u8]> = packets.iter().map(|packet| packet.as_ref()).collect();
-            self.stream.frame_map(*handle, &packets, scratch)
-        };
-        if threads <= 1 || frames.len() < 2 {
-            let mut scratch = Scratch::default();
-            return Ok(frames.iter().map(|frame| parse(&mut scratch, frame)).collect());
+impl PendingCosts {
+    fn start(requests: Vec<Request>, threads: usize) -> PyResult<Self> {
+        if threads <= 1 || requests.len() < 2 {
+            return Ok(Self { work: Some(Work::Waiting(requests)) });
         }
+        let no_threads = |error: String| PyValueError::new_err(format!("cannot start {threads} threads: {error}"));
         // A pool of its own for each call: no thread outlives it, and a forked child inherits none.
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.min(frames.len()))
+            .num_threads(threads.min(requests.len()))
             .build()
-            .map_err(|error| PyValueError::new_err(format!("cannot start {threads} threads: {error}")))?;
-        let frames = frames.par_iter().with_max_len(FRAMES_PER_TASK);
-        Ok(pool.install(|| frames.map_init(Scratch::default, parse).collect()))
+            .map_err(|error| no_threads(error.to_string()))?;
+        let parse = move || {
+            let frames = requests.par_iter().with_max_len(FRAMES_PER_TASK);
+            let results =
+                pool.install(|| frames.map_init(Scratch::default, |s, request| request.frame_map(s)).collect());
+            (requests, results)
+        };
+        let running = std::thread::Builder::new().spawn(parse).map_err(|error| no_threads(error.to_string()))?;
+        Ok(Self { work: Some(Work::Running(running)) })
+    }
+}
+
+/// Costs that nobody asks for any more are waited for all the same: no thread outlives its request.
+impl Drop for PendingCosts {
+    fn drop(&mut self) {
+        if let Some(Work::Running(running)) = self.work.take() {
+            Python::attach(|py| py.detach(|| drop(running.join())));
+        }
+    }
+}
+
+impl Work {
+    fn finish(self) -> (Vec<Request>, Results) {
+        match self {
+            Self::Waiting(requests) => {
+                let mut scratch = Scratch::default();
+                let results = requests.iter().map(|request| request.frame_map(&mut scratch)).collect();
+                (requests, results)
+            }
+            Self::Running(running) => running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        }
     }
 }
 

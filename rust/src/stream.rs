@@ -24,7 +24,7 @@ enum Scanner {
 
 /// What a frame's packets are read with.
 #[derive(Debug, Clone)]
-enum State {
+pub enum State {
     H264(Arc<h264::ParameterSets>),
     Hevc(Arc<hevc::ParameterSets>),
     /// A frame cannot be read without the ones before it: `vp9::ChainParser` does that.
@@ -32,6 +32,15 @@ enum State {
 }
 
 impl State {
+    /// The costs of the frame in `packets`: its only one, or one for each field. The state is that of the first.
+    pub fn frame_map(&self, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
+        match self {
+            Self::H264(sets) => h264::frame_map(sets, packets, &mut scratch.h264),
+            Self::Hevc(sets) => hevc::frame_map(sets, packets, &mut scratch.hevc),
+            Self::Chain => Err(Error::unsupported("reading a VP9 frame without the ones before it", 0)),
+        }
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::H264(a), Self::H264(b)) => Arc::ptr_eq(a, b),
@@ -98,17 +107,7 @@ impl Stream {
         self.states.len() - 1
     }
 
-    pub fn has_handle(&self, handle: usize) -> bool {
-        handle < self.states.len()
-    }
-
-    /// The costs of the frame in `packets`: its only one, or one for each field. `handle` is that of the first.
-    pub fn frame_map(&self, handle: usize, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
-        match self.states.get(handle) {
-            Some(State::H264(sets)) => h264::frame_map(sets, packets, &mut scratch.h264),
-            Some(State::Hevc(sets)) => hevc::frame_map(sets, packets, &mut scratch.hevc),
-            Some(State::Chain) => Err(Error::unsupported("reading a VP9 frame without the ones before it", 0)),
-            None => Err(Error::corrupt("the packet was never scanned", 0)),
-        }
+    pub fn state(&self, handle: usize) -> Option<&State> {
+        self.states.get(handle)
     }
 }

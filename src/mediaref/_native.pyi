@@ -129,19 +129,24 @@ class StreamParser:
     def __init__(self, codec: str, extradata: bytes = b"") -> None: ...
     @property
     def has_packet_access(self) -> bool:
-        """Whether a frame's costs can be read from its own packets (`bit_costs`), or only in a `ChainParser`."""
+        """Whether a frame's costs can be read from its own packets (`start_bit_costs`), or only in a `ChainParser`."""
     def set_extradata(self, extradata: bytes) -> None:
         """Parameter sets from the container that hold from the next scanned packet on (a new sample description)."""
     def scan(self, packets: Sequence[bytes]) -> PacketHeaders:
         """Read the headers of the next packets in decoding order. Damaged packets give a row without a picture."""
-    def bit_costs(
-        self, frames: Sequence[tuple[int, Sequence[bytes]]], threads: int = 1
-    ) -> list[FrameCosts | ParseError]:
+    def start_bit_costs(self, frames: Sequence[tuple[int, Sequence[bytes]]], threads: int = 1) -> PendingCosts:
         """Bit costs of frames, each given as (handle from `PacketHeaders.parameter_sets`, its one or two packets).
 
-        Frames are parsed independently of each other, on up to `threads` threads, with the GIL released.
-        Raises `ValueError` for a handle that was never given out.
+        Frames are parsed independently of each other: on `threads` threads from now on, or, if that is one, in the
+        calling thread when they are asked for. Raises `ValueError` for a handle that was never given out.
         """
+
+@final
+class PendingCosts:
+    """Bit costs under way. Dropping it waits until its threads have ended."""
+
+    def results(self) -> list[FrameCosts | ParseError]:
+        """Wait for the costs of all frames, in the order asked, with the GIL released. May be asked for once."""
 
 @final
 class ChainParser:

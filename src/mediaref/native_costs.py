@@ -6,6 +6,7 @@ parsed in a chain from the last one where decoding can start.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -42,28 +43,42 @@ def frame_costs(index: VideoIndex, frames: Sequence[int], threads: int, hidden: 
 
 
 def _from_packets(index: VideoIndex, frames: Sequence[int], threads: int) -> Iterator[Costs]:
-    at_once = max(_FEWEST_A_THREAD, min(_frames_in_memory(index) // threads, _MOST_A_THREAD)) * threads
+    # Where there are threads, they parse one window while the maps of the one before are made use of.
+    ahead = 1 if threads > 1 else 0
+    in_memory = _frames_in_memory(index) // ((1 + ahead) * threads)
+    at_once = max(_FEWEST_A_THREAD, min(in_memory, _MOST_A_THREAD)) * threads
+    under_way: deque[_Window] = deque()
     with PacketReader(index) as reader:
         for asked in _windows(frames, at_once):
-            yield from _parse_packets(index, reader, asked, threads)
+            under_way.append(_Window(index, reader, asked, threads))
+            if len(under_way) > ahead:
+                yield from under_way.popleft().costs()
+        while under_way:
+            yield from under_way.popleft().costs()
 
 
-def _parse_packets(index: VideoIndex, reader: PacketReader, asked: list[int], threads: int) -> list[Costs]:
-    from mediaref._native import ParseError
+class _Window:
+    """Some frames whose costs are under way."""
 
-    assert index.parser is not None
-    distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
-    rows_of = {frame: index.packets_of(frame) for frame in distinct}
-    content = dict(_contents(reader, [row for rows in rows_of.values() for row in rows]))
-    requests = [
-        (int(index.packets.parameter_sets[rows[0]]), [content[row] for row in rows]) for rows in rows_of.values()
-    ]
-    results = index.parser.bit_costs(requests, threads)
-    made = {
-        frame: costs if isinstance(costs, ParseError) else [costs]
-        for frame, costs in zip(distinct, results, strict=True)
-    }
-    return [made[frame] for frame in asked]
+    def __init__(self, index: VideoIndex, reader: PacketReader, asked: list[int], threads: int) -> None:
+        assert index.parser is not None
+        self._asked = asked
+        self._distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
+        rows_of = [index.packets_of(frame) for frame in self._distinct]
+        content = dict(_contents(reader, [row for rows in rows_of for row in rows]))
+        sets = index.packets.parameter_sets
+        requests = [(int(sets[rows[0]]), [content[row] for row in rows]) for rows in rows_of]
+        self._pending = index.parser.start_bit_costs(requests, threads)
+
+    def costs(self) -> list[Costs]:
+        """Wait for the costs of all frames, in the order asked."""
+        from mediaref._native import ParseError
+
+        made = {
+            frame: costs if isinstance(costs, ParseError) else [costs]
+            for frame, costs in zip(self._distinct, self._pending.results(), strict=True)
+        }
+        return [made[frame] for frame in self._asked]
 
 
 def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
