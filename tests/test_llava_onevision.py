@@ -204,8 +204,8 @@ def test_tensors_give_tensors() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
     patches, grid = picture(4, 4, 4), np.array([[1, 4, 4]])
     expected = codec_positions_for_processor(patches, grid)
-    for given in ((torch.tensor(grid),), (grid, "cpu")):
-        made = codec_positions_for_processor(patches, *given)
+    for arguments in ((torch.tensor(grid),), (grid, "cpu")):
+        made = codec_positions_for_processor(patches, *arguments)
         assert made.dtype == torch.int64
         assert made.tolist() == expected.tolist()
     assert convert_positions_to_block_layout(torch.tensor(patches), 1, 4, 4).tolist() == expected.tolist()
