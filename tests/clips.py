@@ -108,6 +108,19 @@ def set_edit_start(path: Path, media_time: int) -> None:
     path.write_bytes(data)
 
 
+def layered(source: Path, target: Path) -> Path:
+    """Copy error-resilient VP9 so that hardly a frame refers to an odd one, as in a stream with temporal layers."""
+    with av.open(str(source)) as container:
+        packets = [bytearray(bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    with target.open("wb") as file:
+        file.write(struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP90", 176, 144, 30, 1, len(packets), 0))
+        for number, content in enumerate(packets):
+            if number % 2 and content[0] & 7 == 7:  # an inter frame that is shown and error-resilient
+                content[1] = 0  # its `refresh_frame_flags`
+            file.write(struct.pack("<IQ", len(content), number) + content)
+    return target
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one clip of the collection is made."""
@@ -162,6 +175,7 @@ CLIPS: Mapping[str, Recipe] = {
     "pyramid": Recipe(arguments=_x264("b-pyramid=normal:bframes=5:b-adapt=0:ref=4", frames=40)),
     "open_gop": Recipe(arguments=_x264("open-gop=1:b-adapt=0", frames=40)),
     "intra_refresh": Recipe(arguments=_x264("intra-refresh=1:bframes=0", frames=40)),
+    "refresh_with_b": Recipe(arguments=_x264("intra-refresh=1:bframes=3:ref=4:scenecut=0", frames=60)),
     "no_b": Recipe(arguments=_x264("bframes=0")),
     "cavlc": Recipe(arguments=_x264("cabac=0")),
     "lossless": Recipe(arguments=_x264("qp=0")),
@@ -211,6 +225,7 @@ CLIPS: Mapping[str, Recipe] = {
     "hevc_weighted": Recipe(arguments=_x265("weightp=1:weightb=1", fades=True)),
     "hevc_constrained_intra": Recipe(arguments=_x265("constrained-intra=1")),
     "hevc_open_gop": Recipe(arguments=_x265("open-gop=1:b-adapt=0", frames=26)),
+    "hevc_layers": Recipe(arguments=_x265("temporal-layers=3:bframes=7:b-adapt=0:keyint=40:scenecut=0", frames=26)),
     "hevc_no_sao": Recipe(arguments=_x265("sao=0:signhide=0")),
     "hevc_scaling_list": Recipe(arguments=_x265("scaling-list=default")),
     "hevc_intra": Recipe(arguments=_x265("keyint=1", frames=3)),

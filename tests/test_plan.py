@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import layered
 
 from mediaref.errors import FrameIndexError
 from mediaref.video_decoder import DecodePlan, VideoIndex
@@ -55,10 +56,33 @@ def test_an_open_group_is_entered_at_its_recovery_point_and_its_leading_pictures
         assert plan.spans[0].start < entry
 
 
-def test_gradual_refresh_is_decoded_from_the_last_reset(clip: Clip) -> None:
+def test_gradual_refresh_is_entered_where_it_is_complete_by_the_time_of_the_target(clip: Clip) -> None:
     index = VideoIndex.open(clip("intra_refresh"))
-    assert index.packets.is_recovery_point.sum() > index.packets.is_idr.sum()
-    assert DecodePlan.of(index, [len(index) - 1]).spans[0].start == 0
+    table = index.packets
+    points = np.flatnonzero(table.is_recovery_point)
+    assert len(points) > table.is_idr.sum() == 1
+    assert (table.recovery_frames[points[1:]] > 0).all()
+    complete = points + table.recovery_frames[points]  # every picture of this clip is a reference
+    for frame in range(len(index)):
+        start = points[complete <= index.packet_of[frame]][-1]
+        assert DecodePlan.of(index, [frame]).spans[0].start == start
+
+
+def test_references_that_serve_only_their_own_group_are_left_out(clip: Clip) -> None:
+    index = VideoIndex.open(clip("hevc_layers"))
+    table = index.packets
+    anchors = np.flatnonzero(table.picture_type != ord("B"))
+    assert (table.is_referenced & (table.picture_type == ord("B"))).any()
+    frame = int(np.flatnonzero(index.packet_of == anchors[-1])[0])
+    assert DecodePlan.of(index, [frame]).packets.tolist() == anchors.tolist()
+
+
+def test_frames_that_reset_their_state_depend_on_their_references_alone(clip: Clip, tmp_path: Path) -> None:
+    index = VideoIndex.open(layered(clip("vp9_error_resilient"), tmp_path / "layers.ivf"))
+    assert DecodePlan.of(index, [6]).packets.tolist() == [0, 2, 4, 6]
+    assert DecodePlan.of(index, [5]).packets.tolist() == [0, 2, 4, 5]
+    adaptive = VideoIndex.open(clip("vp9"))
+    assert DecodePlan.of(adaptive, [6]).packets.tolist() == list(range(7))
 
 
 def test_order_and_repeats_of_the_request_do_not_matter(clip: Clip) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import CLIPS, make_clip
+from clips import CLIPS, layered, make_clip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import digest, plain_decode
@@ -50,6 +50,24 @@ def test_frames_around_every_start_point_in_twos(clip: Clip, name: str) -> None:
         for other in range(max(0, key - 4), min(len(index), key + 4)):
             got = dict(decode_frames(index, [key, other], threads=1))
             assert {frame: digest(pixels) for frame, pixels in got.items()} == {f: plain[f] for f in (key, other)}
+
+
+@pytest.mark.parametrize("name", ["intra_refresh", "refresh_with_b", "hevc_layers"])
+def test_each_frame_alone(clip: Clip, name: str) -> None:
+    index = VideoIndex.open(clip(name))
+    plain = plain_decode(clip(name), index).pixels
+    for frame in range(len(index)):
+        ((_, pixels),) = decode_frames(index, [frame], threads=1 + frame % 2)
+        assert digest(pixels) == plain[frame]
+
+
+def test_each_frame_of_vp9_in_layers_alone(clip: Clip, tmp_path: Path) -> None:
+    path = layered(clip("vp9_error_resilient"), tmp_path / "layers.ivf")
+    index = VideoIndex.open(path)
+    plain = plain_decode(path, index).pixels
+    for frame in range(len(index)):
+        ((_, pixels),) = decode_frames(index, [frame], threads=1 + frame % 2)
+        assert digest(pixels) == plain[frame]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,51 @@
 //! What a packet's headers say of its picture; the row that each codec's `Scanner` gives for a packet.
 
+use std::ops::{BitOr, BitOrAssign};
+
 use crate::map::PictureType;
+
+/// The earlier packets that a packet's pictures depend on: bit k stands for the one k + 1 before it, and bit 63, the sign,
+/// for all that lie 64 or more before it. So a shift with the sign kept gives what the packet before it must wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dependencies(i64);
+
+impl Dependencies {
+    pub const NONE: Self = Self(0);
+    /// For pictures of which more is not known.
+    pub const ALL: Self = Self(-1);
+
+    /// On the packet `distance` before, and none at all at distance 0: the packet itself.
+    pub fn at(distance: usize) -> Self {
+        match distance {
+            0 => Self::NONE,
+            1..64 => Self(1 << (distance - 1)),
+            _ => Self(i64::MIN),
+        }
+    }
+
+    /// On the `count` packets before.
+    pub fn latest(count: usize) -> Self {
+        if count < 64 { Self(((1u64 << count) - 1) as i64) } else { Self::ALL }
+    }
+
+    pub fn bits(self) -> i64 {
+        self.0
+    }
+}
+
+impl BitOr for Dependencies {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Dependencies {
+    fn bitor_assign(&mut self, other: Self) {
+        *self = *self | other;
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PacketHeader {
@@ -14,12 +59,32 @@ pub struct PacketHeader {
     pub is_idr: bool,
     /// Decoding can start here: an IDR picture or what the codec has in its place.
     pub is_recovery_point: bool,
+    /// Reference frames to decode from a recovery point on until the pictures shown are exact.
+    pub recovery_frames: u32,
     /// Other pictures may be predicted from this one.
     pub is_referenced: bool,
+    /// What a decoder must have been fed to decode this packet rightly.
+    pub depends_on: Dependencies,
     /// (`sequence`, `poc`) is display order.
     pub poc: i32,
     pub sequence: i32,
     /// Displayed size in luma samples.
     pub width: u32,
     pub height: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_shift_towards_the_packets_they_are_on() {
+        assert_eq!((Dependencies::at(1) | Dependencies::at(3)).bits(), 0b101);
+        assert_eq!(Dependencies::at(0), Dependencies::NONE);
+        assert_eq!(Dependencies::at(64), Dependencies::at(1000));
+        assert_eq!(Dependencies::at(64).bits() >> 63, -1);
+        assert_eq!(Dependencies::latest(2), Dependencies::at(1) | Dependencies::at(2));
+        assert_eq!(Dependencies::latest(64), Dependencies::ALL);
+        assert_eq!(Dependencies::latest(63).bits(), i64::MAX);
+    }
 }

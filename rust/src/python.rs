@@ -75,8 +75,18 @@ impl PacketHeaders {
     }
 
     #[getter]
+    fn recovery_frames<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        self.column(py, |row| row.recovery_frames as i32)
+    }
+
+    #[getter]
     fn is_referenced<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
         self.column(py, |row| row.is_referenced)
+    }
+
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        self.column(py, |row| row.depends_on.bits())
     }
 
     #[getter]

@@ -19,7 +19,7 @@ pub struct Stream {
 enum Scanner {
     H264(h264::Scanner),
     Hevc(Box<hevc::Scanner>),
-    Vp9(vp9::Scanner),
+    Vp9(Box<vp9::Scanner>),
 }
 
 /// What a frame's packets are read with.
@@ -64,7 +64,7 @@ impl Stream {
         let scanner = match codec {
             "h264" => Scanner::H264(h264::Scanner::new(extradata)),
             "hevc" => Scanner::Hevc(Box::new(hevc::Scanner::new(extradata))),
-            "vp9" => Scanner::Vp9(vp9::Scanner::new()),
+            "vp9" => Scanner::Vp9(Box::new(vp9::Scanner::new())),
             _ => return None,
         };
         Some(Self { scanner, states: vec![] })

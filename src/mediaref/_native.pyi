@@ -31,10 +31,20 @@ class PacketHeaders:
         """True for pictures that reset the decoder."""
     @property
     def is_recovery_point(self) -> NDArray[np.bool_]:
-        """True where decoding can start: an IDR picture or a recovery point SEI message."""
+        """True where decoding can start: an IDR picture, or a recovery point SEI message that promises exact pictures
+        or comes with an intra picture."""
+    @property
+    def recovery_frames(self) -> NDArray[np.int32]:
+        """Reference frames to decode after a recovery point until all that is shown from then on is exact."""
     @property
     def is_referenced(self) -> NDArray[np.bool_]:
         """False for pictures that no other picture may be predicted from (`nal_ref_idc` equal to 0)."""
+    @property
+    def depends_on(self) -> NDArray[np.int64]:
+        """The earlier packets that a decoder must have been fed to decode this one rightly.
+
+        Bit k stands for the packet k + 1 before it; bit 63, the sign, for all that lie 64 or more before it. -1: all.
+        """
     @property
     def poc(self) -> NDArray[np.int32]:
         """Picture order count; orders pictures within one coded video sequence."""

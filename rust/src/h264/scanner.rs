@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::parameter_sets::{ParameterSets, PocCycle, PocType};
 use super::slice_header::{NalHeader, PictureStructure, SliceHeader};
-use crate::bits::Rbsp;
-use crate::packet::PacketHeader;
+use crate::bits::{BitReader, Rbsp};
+use crate::map::PictureType;
+use crate::packet::{Dependencies, PacketHeader};
 
 /// Bytes of a slice NAL unit that its header surely fits in: only the header is read here.
 const HEADER_BYTES: usize = 1024;
@@ -39,20 +40,28 @@ impl Scanner {
     pub fn scan(&mut self, packet: &[u8]) -> PacketHeader {
         let mut row = PacketHeader::default();
         let mut first: Option<SliceHeader> = None;
+        let mut recovery_point: Option<RecoveryPoint> = None;
         for range in self.sets.framing.split(packet).unwrap_or_default() {
             let nal = &packet[range];
             let header = NalHeader::parse(nal[0]);
             match header.nal_unit_type {
                 1 | 2 | 5 => self.scan_slice(header, nal, &mut first, &mut row),
-                6..=8 => {
-                    row.is_recovery_point |= header.nal_unit_type == 6 && has_recovery_point(&nal[1..]);
+                6 => {
+                    recovery_point = recovery_point.or_else(|| RecoveryPoint::find(&nal[1..]));
                     self.add_parameter_set(nal);
                 }
+                7 | 8 => self.add_parameter_set(nal),
                 _ => {}
             }
         }
         if let Some(slice) = first {
             self.finish_row(&slice, &mut row);
+            let is_intra = row.picture_type == Some(PictureType::I);
+            row.depends_on = if row.is_idr { Dependencies::NONE } else { Dependencies::ALL };
+            if let Some(point) = recovery_point.filter(|point| is_intra || point.exact_match_flag) {
+                row.is_recovery_point = true;
+                row.recovery_frames = if row.is_idr { 0 } else { point.recovery_frame_cnt };
+            }
         }
         row
     }
@@ -110,18 +119,35 @@ impl Scanner {
     }
 }
 
-/// Whether an SEI NAL unit holds a recovery point message (D.1.8).
-fn has_recovery_point(ebsp: &[u8]) -> bool {
-    let rbsp = Rbsp::from_ebsp(&ebsp[..ebsp.len().min(HEADER_BYTES)]);
-    let mut rest = rbsp.payload();
-    while rest.len() > 2 {
-        let (Some(payload_type), Some(size)) = (sei_number(&mut rest), sei_number(&mut rest)) else { return false };
-        if payload_type == 6 {
-            return true;
+/// `recovery_point()` (D.1.8).
+struct RecoveryPoint {
+    recovery_frame_cnt: u32,
+    exact_match_flag: bool,
+}
+
+impl RecoveryPoint {
+    /// The one in an SEI NAL unit, if there is any.
+    fn find(ebsp: &[u8]) -> Option<Self> {
+        let rbsp = Rbsp::from_ebsp(&ebsp[..ebsp.len().min(HEADER_BYTES)]);
+        let mut rest = rbsp.payload();
+        while rest.len() > 2 {
+            let (payload_type, size) = (sei_number(&mut rest)?, sei_number(&mut rest)?);
+            if payload_type == 6 {
+                return Self::parse(rest.get(..size)?);
+            }
+            rest = rest.get(size..)?;
         }
-        rest = rest.get(size..).unwrap_or(&[]);
+        None
     }
-    false
+
+    fn parse(payload: &[u8]) -> Option<Self> {
+        let mut r = BitReader::new(payload);
+        // At most MaxFrameNum - 1.
+        let recovery_frame_cnt = r.ue().ok().filter(|&count| count < 1 << 16)?;
+        let exact_match_flag = r.flag();
+        r.check().ok()?;
+        Some(Self { recovery_frame_cnt, exact_match_flag })
+    }
 }
 
 /// `payloadType` or `payloadSize` (7.3.2.3.1).

@@ -60,6 +60,12 @@ impl<'a> NalUnit<'a> {
         matches!(self.nal_unit_type, nal_unit_type::SPS | nal_unit_type::PPS) && self.nuh_layer_id == 0
     }
 
+    /// Whether the order counts of later pictures are derived from this one's (8.3.1).
+    pub fn may_be_prev_tid0_pic(&self) -> bool {
+        let kind = self.nal_unit_type;
+        self.temporal_id == 0 && !is_rasl(kind) && !is_radl(kind) && !is_sub_layer_non_reference(kind)
+    }
+
     pub fn is_irap(&self) -> bool {
         is_irap(self.nal_unit_type)
     }

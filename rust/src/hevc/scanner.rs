@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::nal::{self, NalUnit, nal_unit_type};
 use super::parameter_sets::ParameterSets;
+use super::references::{CurrentPicture, References};
 use super::slice_header::{PicturePart, SegmentStart};
 use crate::bits::Rbsp;
 use crate::packet::PacketHeader;
@@ -15,6 +16,7 @@ const HEADER_BYTES: usize = 1024;
 pub struct Scanner {
     sets: Arc<ParameterSets>,
     order: PictureOrder,
+    references: References,
     sequence: i32,
     /// The next IRAP picture begins a coded video sequence: the first of the stream or behind an end of sequence.
     awaits_irap: bool,
@@ -44,6 +46,7 @@ impl Scanner {
     /// before any IRAP picture, and RASL pictures whose IRAP picture begins the sequence.
     pub fn scan(&mut self, packet: &[u8]) -> PacketHeader {
         let mut row = PacketHeader::default();
+        self.references.next_packet();
         for range in self.sets.framing().split(packet).unwrap_or_default() {
             let Some(nal) = NalUnit::new(&packet[range.clone()], range.start) else { continue };
             if nal.is_base_slice() {
@@ -52,6 +55,7 @@ impl Scanner {
                 Arc::make_mut(&mut self.sets).apply(&nal);
             } else if matches!(nal.nal_unit_type, nal_unit_type::EOS | nal_unit_type::EOB) && nal.nuh_layer_id == 0 {
                 self.awaits_irap = true;
+                self.references.end_sequence();
             }
         }
         row
@@ -73,15 +77,25 @@ impl Scanner {
         self.begin_sequence_if_new(nal);
         let is_highest_sub_layer = nal.temporal_id >= start.sps.sps_max_sub_layers_minus1;
         let is_undecodable = self.awaits_irap || (nal::is_rasl(nal.nal_unit_type) && self.no_rasl_output_flag);
+        let poc = self.order.next(nal, picture.slice_pic_order_cnt_lsb, &start, self.no_rasl_output_flag);
+        let depends_on = self.references.next(&CurrentPicture {
+            set: &picture.ref_pic_set,
+            poc,
+            max_lsb: 1 << start.sps.log2_max_pic_order_cnt_lsb,
+            is_irap: nal.is_irap(),
+            is_anchor: nal.may_be_prev_tid0_pic(),
+        });
         *row = PacketHeader {
             picture_type: Some(picture_type),
             is_second_field: false,
             is_hidden: !picture.pic_output_flag || is_undecodable,
             is_idr: nal.is_irap() && self.no_rasl_output_flag,
             is_recovery_point: nal.is_irap(),
+            recovery_frames: 0,
             // Pictures of higher sub-layers may refer to any picture below them.
             is_referenced: !(nal::is_sub_layer_non_reference(nal.nal_unit_type) && is_highest_sub_layer),
-            poc: self.order.next(nal, picture.slice_pic_order_cnt_lsb, &start, self.no_rasl_output_flag),
+            depends_on,
+            poc,
             sequence: self.sequence,
             width: start.sps.crop.width,
             height: start.sps.crop.height,
@@ -96,6 +110,9 @@ impl Scanner {
             self.no_rasl_output_flag = self.awaits_irap || nal::is_idr(kind) || nal::is_bla(kind);
             self.sequence = self.sequence.saturating_add(i32::from(self.no_rasl_output_flag));
             self.awaits_irap = false;
+            if self.no_rasl_output_flag {
+                self.references.begin_sequence();
+            }
         }
     }
 }
@@ -124,9 +141,7 @@ impl PictureOrder {
             previous_msb
         };
         let poc = msb.wrapping_add(lsb);
-        let kind = nal.nal_unit_type;
-        let is_leading = nal::is_rasl(kind) || nal::is_radl(kind);
-        if nal.temporal_id == 0 && !is_leading && !nal::is_sub_layer_non_reference(kind) {
+        if nal.may_be_prev_tid0_pic() {
             self.prev_tid0_pic_order_cnt = poc;
         }
         poc

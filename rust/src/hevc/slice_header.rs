@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::nal::{self, NAL_HEADER_BYTES, NalUnit};
 use super::parameter_sets::ParameterSets;
 use super::pps::Pps;
-use super::ref_pic_set::{MAX_REF_PICS, ShortTermRefPicSet};
-use super::sps::{Sps, ue_up_to};
+use super::ref_pic_set::{MAX_REF_PICS, RefPicSet};
+use super::sps::{Sps, ceil_log2, ue_up_to};
 use crate::bits::BitReader;
 use crate::error::{Error, Result};
 use crate::map::PictureType;
@@ -80,6 +80,7 @@ pub struct PicturePart {
     pub slice_type: SliceType,
     pub pic_output_flag: bool,
     pub slice_pic_order_cnt_lsb: u32,
+    pub ref_pic_set: RefPicSet,
     slice_temporal_mvp_enabled_flag: bool,
     /// `NumPicTotalCurr` (7-55).
     num_pic_total_curr: usize,
@@ -100,6 +101,7 @@ impl PicturePart {
             slice_type,
             pic_output_flag: !pps.output_flag_present_flag || r.flag(),
             slice_pic_order_cnt_lsb: 0,
+            ref_pic_set: RefPicSet::default(),
             slice_temporal_mvp_enabled_flag: false,
             num_pic_total_curr: usize::from(pps.scc.pps_curr_pic_ref_enabled_flag),
         };
@@ -109,60 +111,13 @@ impl PicturePart {
         }
         if !nal::is_idr(nal.nal_unit_type) {
             part.slice_pic_order_cnt_lsb = r.u(sps.log2_max_pic_order_cnt_lsb);
-            part.num_pic_total_curr += parse_short_term(r, sps)?;
-            if sps.long_term_ref_pics_present_flag {
-                part.num_pic_total_curr += parse_long_term(r, sps)?;
-            }
+            part.ref_pic_set = RefPicSet::parse(r, sps)?;
+            part.num_pic_total_curr += part.ref_pic_set.num_used_by_curr_pic();
             part.slice_temporal_mvp_enabled_flag = sps.sps_temporal_mvp_enabled_flag && r.flag();
         }
         r.check()?;
         Ok(part)
     }
-}
-
-/// Gives the number of short-term pictures that the current one may refer to.
-fn parse_short_term(r: &mut BitReader, sps: &Sps) -> Result<usize> {
-    let sets = &sps.short_term_ref_pic_sets;
-    let short_term_ref_pic_set_sps_flag = r.flag();
-    let own;
-    let set = if short_term_ref_pic_set_sps_flag {
-        let start = r.pos();
-        let short_term_ref_pic_set_idx = r.u(ceil_log2(sets.len())) as usize;
-        sets.get(short_term_ref_pic_set_idx).ok_or(Error::corrupt("short_term_ref_pic_set_idx out of range", start))?
-    } else {
-        own = ShortTermRefPicSet::parse(r, sets, true)?;
-        &own
-    };
-    let (before, after) = set.num_used_by_curr_pic();
-    Ok(before + after)
-}
-
-/// Gives the number of long-term pictures that the current one may refer to.
-fn parse_long_term(r: &mut BitReader, sps: &Sps) -> Result<usize> {
-    const OUT_OF_RANGE: &str = "too many long-term reference pictures";
-    let in_sps = &sps.long_term_ref_pics;
-    let max = 2 * MAX_REF_PICS as u32;
-    let num_long_term_sps = if in_sps.is_empty() { 0 } else { ue_up_to(r, max, OUT_OF_RANGE)? };
-    let num_long_term_pics = ue_up_to(r, max, OUT_OF_RANGE)?;
-    let mut num_used = 0;
-    for i in 0..num_long_term_sps + num_long_term_pics {
-        let used_by_curr_pic_lt = if i < num_long_term_sps {
-            let start = r.pos();
-            let lt_idx_sps = r.u(ceil_log2(in_sps.len())) as usize;
-            in_sps.get(lt_idx_sps).ok_or(Error::corrupt("lt_idx_sps out of range", start))?.1
-        } else {
-            // poc_lsb_lt
-            r.u(sps.log2_max_pic_order_cnt_lsb);
-            r.flag()
-        };
-        num_used += usize::from(used_by_curr_pic_lt);
-        let delta_poc_msb_present_flag = r.flag();
-        if delta_poc_msb_present_flag {
-            // delta_poc_msb_cycle_lt
-            r.ue()?;
-        }
-    }
-    Ok(num_used)
 }
 
 /// What the slice data's syntax depends on; dependent slice segments take it from the segment before them.
@@ -393,9 +348,4 @@ fn parse_entry_points(r: &mut BitReader, sps: &Sps, pps: &Pps) -> Result<Vec<usi
         offsets.push(entry_point_offset_minus1 as usize + 1);
     }
     Ok(offsets)
-}
-
-/// `Ceil(Log2(n))`, 0 for 0.
-fn ceil_log2(n: usize) -> u32 {
-    n.max(1).next_power_of_two().trailing_zeros()
 }

@@ -345,6 +345,11 @@ pub fn ue_up_to(r: &mut BitReader, max: u32, out_of_range: &'static str) -> Resu
     Ok(value)
 }
 
+/// `Ceil(Log2(n))`, 0 for 0.
+pub fn ceil_log2(n: usize) -> u32 {
+    n.max(1).next_power_of_two().trailing_zeros()
+}
+
 /// `profile_tier_level(1, maxNumSubLayersMinus1)` (7.3.3).
 fn skip_profile_tier_level(r: &mut BitReader, max_num_sub_layers_minus1: u32) {
     const PROFILE_BITS: usize = 88;

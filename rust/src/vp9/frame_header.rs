@@ -142,6 +142,8 @@ pub struct FrameHeader {
     pub color: ColorConfig,
     pub size: FrameSize,
     pub refresh_frame_flags: u8,
+    /// Slots of the last, golden and alternate frame; of no meaning for intra frames.
+    pub ref_frame_idx: [usize; 3],
     /// By reference frame: intra, last, golden, alternate.
     pub sign_bias: [bool; 4],
     pub allow_high_precision_mv: bool,
@@ -267,17 +269,16 @@ impl HeaderState {
 
     fn inter_header(&self, r: &mut BitReader, h: &mut FrameHeader) -> Result<()> {
         h.refresh_frame_flags = r.u(8) as u8;
-        let mut references = [0; 3];
-        for (slot, sign_bias) in references.iter_mut().zip(&mut h.sign_bias[1..]) {
+        for (slot, sign_bias) in h.ref_frame_idx.iter_mut().zip(&mut h.sign_bias[1..]) {
             *slot = r.u(3) as usize;
             // Resetting the past resets these, too.
             *sign_bias = r.flag() && !h.error_resilient_mode;
         }
-        if references.iter().any(|&slot| self.slots[slot].is_none()) {
+        if h.ref_frame_idx.iter().any(|&slot| self.slots[slot].is_none()) {
             return Err(Error::corrupt("a frame refers to one that is not there", r.pos()));
         }
         // frame_size_with_refs (6.2.5)
-        let found = references.into_iter().find(|_| r.flag());
+        let found = h.ref_frame_idx.into_iter().find(|_| r.flag());
         h.size = match found.and_then(|slot| self.slots[slot]) {
             Some(size) => size,
             None => frame_size(r)?,
@@ -340,6 +341,7 @@ impl FrameHeader {
             color: ColorConfig::default(),
             size: FrameSize::default(),
             refresh_frame_flags: 0,
+            ref_frame_idx: [0; 3],
             sign_bias: [false; 4],
             allow_high_precision_mv: false,
             interpolation_filter: InterpolationFilter::Switchable,

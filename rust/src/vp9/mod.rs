@@ -21,6 +21,7 @@ mod mv_prediction;
 mod plan;
 mod probabilities;
 mod reference_contexts;
+mod references;
 mod residual;
 mod scan;
 mod scan_tables;

@@ -1,9 +1,10 @@
 //! Headers of a stream's packets in decoding order.
 
 use super::frame_header::{FrameHeader, FrameSize, Header, HeaderState};
+use super::references::References;
 use super::superframe;
 use crate::map::PictureType;
-use crate::packet::PacketHeader;
+use crate::packet::{Dependencies, PacketHeader};
 
 /// Reads headers only. VP9 has no parameter sets: what a header takes over is in the headers before it.
 #[derive(Debug, Default)]
@@ -11,6 +12,7 @@ pub struct Scanner {
     headers: HeaderState,
     /// Types of the frames in the reference slots.
     slots: [Option<PictureType>; 8],
+    references: References,
     /// Frames shown so far: VP9 shows frames in the order of its packets.
     shown: i32,
 }
@@ -24,8 +26,13 @@ impl Scanner {
     /// damaged counts as absent.
     pub fn scan(&mut self, packet: &[u8]) -> PacketHeader {
         let mut row = PacketHeader::default();
+        self.references.next_packet();
         for (i, range) in superframe::split(packet).unwrap_or_default().into_iter().enumerate() {
-            let Ok(header) = self.headers.parse(&packet[range]) else { continue };
+            let Ok(header) = self.headers.parse(&packet[range]) else {
+                self.references.lose_track();
+                row.depends_on = Dependencies::ALL;
+                continue;
+            };
             match header {
                 Header::ShowExisting(slot) => self.show_existing(slot, &mut row),
                 Header::Frame(header) => {
@@ -40,6 +47,7 @@ impl Scanner {
 
     fn show_existing(&mut self, slot: usize, row: &mut PacketHeader) {
         if let (Some(picture_type), Some(size)) = (self.slots[slot], self.headers.slots[slot]) {
+            row.depends_on |= self.references.of_slot(slot);
             self.fill(row, picture_type, size, true);
         }
     }
@@ -52,6 +60,7 @@ impl Scanner {
             }
         }
         self.headers.refresh(header);
+        row.depends_on |= self.references.of_frame(header);
         // Even where it refreshes no slot, the next frame may take over its motion vectors and probabilities.
         row.is_referenced = true;
         self.fill(row, picture_type, header.size, header.show_frame);

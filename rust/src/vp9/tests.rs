@@ -3,6 +3,7 @@
 use super::{ChainParser, Scanner};
 use crate::error::{ErrorKind, Result};
 use crate::map::{Kind, PictureType};
+use crate::packet::Dependencies;
 
 /// Writes bits, most significant first.
 #[derive(Default)]
@@ -307,4 +308,26 @@ fn the_scanner_tells_what_a_packet_shows() {
     assert_eq!((again.picture_type, again.poc), (Some(PictureType::I), both.poc + 1));
     assert!(!again.is_referenced);
     assert_eq!(scanner.scan(&[0, 1, 2]).picture_type, None);
+}
+
+#[test]
+fn frames_depend_on_what_they_refer_to_and_on_what_was_adapted_since_the_last_reset() {
+    let mut scanner = Scanner::new();
+    let mut depends_on = |packet: &[u8]| scanner.scan(packet).depends_on;
+    let resilient = Spec { error_resilient: true, ..INTER };
+    let leaf = Spec { refresh_frame_flags: 0, ..resilient };
+    assert_eq!(depends_on(&KEY.frame()), Dependencies::NONE);
+    assert_eq!(depends_on(&leaf.frame()), Dependencies::at(1));
+    assert_eq!(depends_on(&resilient.frame()), Dependencies::at(2));
+    assert_eq!(depends_on(&leaf.frame()), Dependencies::at(1));
+    assert_eq!(depends_on(&leaf.frame()), Dependencies::at(2));
+    // The last reset was just before it, and slot 0 is of the packet two before that.
+    assert_eq!(depends_on(&INTER.frame()), Dependencies::at(1) | Dependencies::at(3));
+    assert_eq!(depends_on(&INTER.frame()), Dependencies::latest(2));
+    assert_eq!(depends_on(&show_existing(0)), Dependencies::at(1));
+    // Within one packet there is nothing to wait for.
+    assert_eq!(depends_on(&superframe(&[resilient.frame(), INTER.frame()])), Dependencies::at(2));
+    assert_eq!(depends_on(&[0]), Dependencies::ALL);
+    assert_eq!(depends_on(&leaf.frame()), Dependencies::ALL);
+    assert_eq!(depends_on(&KEY.frame()), Dependencies::NONE);
 }

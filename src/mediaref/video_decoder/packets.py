@@ -57,8 +57,12 @@ class PacketTable:
     has_picture: NDArray[np.bool_]
     is_second_field: NDArray[np.bool_]
     is_referenced: NDArray[np.bool_]
+    #: What a decoder must have been fed: bit k stands for the packet k + 1 rows before, the sign for all further back.
+    depends_on: NDArray[np.int64]
     is_idr: NDArray[np.bool_]
     is_recovery_point: NDArray[np.bool_]
+    #: Reference frames to decode after a recovery point until what is shown is exact.
+    recovery_frames: NDArray[np.int32]
     #: ASCII code of I, P or B; 0 where it is not known.
     picture_type: NDArray[np.uint8]
     parameter_sets: NDArray[np.int32]
@@ -230,8 +234,10 @@ def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> di
         "has_picture": np.ones(count, np.bool_),
         "is_second_field": np.zeros(count, np.bool_),
         "is_referenced": np.array([not packet.is_disposable for packet in chunk], np.bool_),
+        "depends_on": np.full(count, -1, np.int64),
         "is_idr": key,
         "is_recovery_point": key,
+        "recovery_frames": np.zeros(count, np.int32),
         "picture_type": np.zeros(count, np.uint8),
         "parameter_sets": np.zeros(count, np.int32),
         "poc": np.zeros(count, np.int32),
@@ -243,8 +249,10 @@ _HEADER_COLUMNS = (
     "has_picture",
     "is_second_field",
     "is_referenced",
+    "depends_on",
     "is_idr",
     "is_recovery_point",
+    "recovery_frames",
     "picture_type",
     "parameter_sets",
     "poc",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.packets import PacketTable
 
 _INTRA = ord("I")
 
@@ -108,14 +109,12 @@ class _Run(NamedTuple):
 
 
 def start_points(index: VideoIndex) -> NDArray[np.int64]:
-    """Rows of the packets where decoding can start; the first packet is always one."""
+    """Rows of the packets where decoding can start, exact at once; the first packet is always one."""
     table = index.packets
     if index.parser is None:
         clean = table.is_key.copy()
     else:
-        # A recovery point on a P picture (intra refresh) promises exact pictures only later on; how much later
-        # the table does not say, so it is no start.
-        clean = table.is_recovery_point & table.is_key & (table.picture_type == _INTRA)
+        clean = table.is_recovery_point & table.is_key & (table.picture_type == _INTRA) & (table.recovery_frames == 0)
         clean |= table.is_idr
         if index.has_side_data:
             # Parameter sets that come as side data reach a decoder only with their packet: start before them.
@@ -131,38 +130,72 @@ class _Starts:
     def __init__(self, index: VideoIndex) -> None:
         self._index = index
         table = index.packets
-        self.points = start_points(index)
+        points = start_points(index)
+        if index.parser is not None and not index.has_side_data:
+            # A refresh picture by picture: the stream promises exact pictures once it is complete.
+            refresh = table.is_recovery_point & (table.recovery_frames > 0)
+            points = np.union1d(points, np.flatnonzero(refresh & table.has_picture & ~table.is_second_field))
+        self.points = points
+        self._exact_from = _exact_from(table, points)
         self._shown = np.full(len(table), -1, np.int64)
         self._shown[index.packet_of] = np.arange(len(index))
 
     def of(self, frame: int) -> int:
         """Row of the packet to start from to get `frame` exactly."""
         table = self._index.packets
-        at = int(np.searchsorted(self.points, self._index.packet_of[frame], side="right")) - 1
+        row = self._index.packet_of[frame]
+        at = int(np.searchsorted(self.points, row, side="right")) - 1
         while at > 0:
-            point = int(self.points[at])
             # Pictures shown before a start point and decoded after it may refer to what was before it, unless the
             # point resets the decoder.
-            resets = self._index.parser is not None and table.is_idr[point]
-            if resets or 0 <= self._shown[point] <= frame:
+            if self._index.parser is not None and table.is_idr[self.points[at]]:
+                break
+            exact_from = self._exact_from[at]
+            if exact_from <= row and 0 <= self._shown[exact_from] <= frame:
                 break
             at -= 1
         return int(self.points[at])
 
 
+def _exact_from(table: PacketTable, points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each start point, the row of the picture from which on all that is shown is exact; past the end if none."""
+    counted = np.flatnonzero(table.is_referenced & ~table.is_second_field)
+    to_decode = table.recovery_frames[points]
+    later = np.searchsorted(counted, points) + to_decode
+    return np.where(to_decode == 0, points, np.append(counted, len(table))[np.minimum(later, len(counted))])
+
+
 def _span(index: VideoIndex, start: int, frames: list[int]) -> Span:
-    table = index.packets
-    targets = np.array([row for frame in frames for row in index.packets_of(frame)], np.int64)
-    end = int(targets.max()) + 1
-    fed = np.ones(end - start, np.bool_)
-    if index.parser is not None:
-        rows = slice(start, end)
-        fed = table.is_referenced[rows] | ~table.has_picture[rows]
-        # A picture whose one field is referenced is fed with both.
-        second = np.flatnonzero(table.is_second_field[rows])
-        second = second[second > 0]
-        fed[second] |= fed[second - 1]
-        fed[second - 1] |= fed[second]
-        fed[targets - start] = True
-        fed[0] = True
-    return Span(start + np.flatnonzero(fed), np.array(sorted(frames), np.int64))
+    targets = {row for frame in frames for row in index.packets_of(frame)}
+    rows = range(start, max(targets) + 1)
+    # What comes as side data reaches a decoder with its packet alone.
+    is_known = index.parser is not None and not index.has_side_data
+    fed = _needed(index.packets, rows, targets) if is_known else rows
+    return Span(np.array(fed, np.int64), np.array(sorted(frames), np.int64))
+
+
+def _needed(table: PacketTable, rows: range, targets: set[int]) -> list[int]:
+    """Those of `rows` that a decoder must be fed to give the targets; always the first one."""
+    window = slice(rows.start, rows.stop)
+    depends_on = table.depends_on[window].tolist()
+    is_second = table.is_second_field[window].tolist()
+    is_fed = table.picture_type[window] == 0  # whatever such a packet is there for
+    is_fed[[0, *(row - rows.start for row in targets)]] = True
+    is_referenced = table.is_referenced[window].copy()
+    second = np.flatnonzero(is_second[1:]) + 1
+    is_referenced[second] |= is_referenced[second - 1]
+    is_referenced[second - 1] = is_referenced[second]
+
+    needed = []
+    waited_for = 0  # bit k: something fed depends on the packet k rows before; the sign: on all further back
+    for at in range(len(rows) - 1, -1, -1):
+        # A frame is fed with both its fields or not at all.
+        own = 3 if is_second[at] else 1
+        feed = is_fed[at] or (waited_for & own and is_referenced[at])
+        if feed:
+            needed.append(rows[at])
+            waited_for |= own
+        waited_for >>= 1
+        if feed:
+            waited_for |= depends_on[at]
+    return needed[::-1]

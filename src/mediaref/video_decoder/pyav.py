@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, get_args
@@ -178,7 +179,8 @@ class SpanDecoder:
             self._codec = stream.codec_context
             self._codec.thread_count = self._threads
             self._codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
-            self._told = 0  # rows before this one have been fed, or their headers have
+            self._header_rows = sorted(row for row, headers in self._index.headers.items() if headers)
+            self._next = 0  # rows before this one have been fed, or their headers have
             self._reformatter = av.video.reformatter.VideoReformatter()
             self._scaler = av.video.reformatter.VideoReformatter()
             self._area = av.video.reformatter.Interpolation.AREA
@@ -249,8 +251,8 @@ class SpanDecoder:
         self._codec.reorder_depth = max(self._codec.reorder_depth, depth)
         trusted = self._index.parser is not None or span.start == 0
         try:
-            self._tell_headers(span.start)
             for row, packet in self._reader.read(span.packets.tolist()):
+                packet = self._with_headers(row, packet)
                 packet.pts = packet.dts = row
                 for found, picture in self._decode(packet):
                     trusted = trusted or self._is_clean_start(found, picture, span)
@@ -264,13 +266,18 @@ class SpanDecoder:
             if self._codec.is_open:
                 self._codec.flush_buffers()
 
-    def _tell_headers(self, start: int) -> None:
-        """Feed the parameter sets of packets that are passed over: those in force at `start` may be among them."""
-        for row, headers in sorted(self._index.headers.items()):
-            if self._told <= row < start and headers:
-                with suppress(ValueError):  # FFmpeg takes note of the sets, and complains that there is no picture
-                    self._codec.decode(import_av().Packet(headers))
-        self._told = max(self._told, start)
+    def _with_headers(self, row: int, packet: VideoPacket) -> VideoPacket:
+        """The packet behind the parameter sets of those that were passed over: the ones in force may be among them."""
+        begin = bisect_left(self._header_rows, self._next if self._next <= row else 0)
+        passed = self._header_rows[begin : bisect_left(self._header_rows, row)]
+        self._next = row + 1
+        if not passed:
+            return packet
+        whole: VideoPacket = import_av().Packet(b"".join(map(self._index.headers.__getitem__, passed)) + bytes(packet))
+        whole.is_keyframe = packet.is_keyframe
+        for side_data in packet.iter_sidedata():
+            whole.set_sidedata(side_data)
+        return whole
 
     def _is_clean_start(self, row: int, picture: VideoFrame, span: Span) -> bool:
         """Containers mark keyframes falsely at times: where only they tell, ask the decoder about the first picture."""
