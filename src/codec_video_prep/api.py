@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,11 @@ def _identity(config: PreinferConfig, source: Source) -> dict[str, Any]:
         "config_hash": config.config_hash,
         "source": _source_marks(source),
     }
+
+
+def is_result_of(meta: Mapping[str, Any], config: PreinferConfig) -> bool:
+    """Whether `meta`, all of a meta.json, is that of a run of `config` on its video as it is now."""
+    return all(meta.get(key) == value for key, value in _identity(config, locate(config.video)).items())
 
 
 def identity_digest(config: PreinferConfig) -> str:
