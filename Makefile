@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock
 
-.PHONY: setup demo test test-integrations check format docs bench clean
+.PHONY: setup demo test test-integrations test-ray check format docs bench clean
 
 setup: $(VENV)/.built
 
@@ -28,11 +28,17 @@ test: setup
 
 # What real transformers, webdataset, datasets and polars make of our output. In an environment of its own: these are heavy.
 test-integrations: $(VENV)-integrations/.built
-	$(VENV)-integrations/bin/python -m pytest tests/test_llava_onevision.py tests/test_hf.py tests/test_docs.py
+	$(VENV)-integrations/bin/python -m pytest tests/test_llava_onevision.py tests/test_batch_prep.py tests/test_hf.py tests/test_docs.py
 
-$(VENV)-integrations/.built: pyproject.toml $(RUST_SOURCES)
+# A Ray cluster of two nodes on this machine.
+test-ray: $(VENV)-ray/.built
+	$(VENV)-ray/bin/python -m pytest tests/test_ray.py
+
+$(VENV)-integrations/.built: EXTRA := test-integrations
+$(VENV)-ray/.built: EXTRA := test,ray
+$(VENV)-integrations/.built $(VENV)-ray/.built: pyproject.toml $(RUST_SOURCES)
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --editable '.[test-integrations]'
+	$(@D)/bin/python -m pip install --quiet --editable '.[$(EXTRA)]'
 	touch $@
 
 check: setup

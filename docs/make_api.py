@@ -24,11 +24,15 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mediaref.storage": ("AccessPolicy", "Source", "locate"),
     "mediaref.limits": (),
     "mediaref.errors": (),
+    "mediaref.bit_tables": (),
+    "mediaref.ray": (),
     "mediaref.hf": (),
     "mediaref.compat.lerobot": (),
     "codec_video_prep": (),
     "codec_video_prep.cv_reader_fast": (),
     "codec_video_prep.integrations.llava_onevision": (),
+    "codec_video_prep.batch": (),
+    "codec_video_prep.integrations.ray": (),
 }
 
 _HEAD = """\

@@ -26,6 +26,8 @@ from mediaref.errors import MissingDependencyError
 from mediaref.storage import StorageOptions
 from mediaref.video_decoder.index import VideoIndex
 
+__all__ = ["bit_cost_schema", "bit_cost_table", "iter_bit_cost_batches", "write_bit_costs"]
+
 #: Map entries that one record batch has at most, unless one frame alone has more.
 _BATCH_ENTRIES = 1 << 20
 
