@@ -8,6 +8,7 @@ import mimetypes
 import os
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DEFAULT_MIMETYPE = "text/plain"
+#: Media types that not every Python knows.
+_MIMETYPES = {
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+    ".jp2": "image/jp2",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".webp": "image/webp",
+}
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -84,8 +94,8 @@ class DataURI(BaseModel):
         from mediaref.storage import Source
 
         content = Source(os.fspath(path), path=allowed_path(os.fspath(path))).read()
-        mimetype = f"image/{format}" if format else mimetypes.guess_type(os.fspath(path))[0]
-        return cls._of(mimetype or "application/octet-stream", content)
+        mimetype = f"image/{format}" if format else _mimetype_of(os.fspath(path))
+        return cls._of(mimetype, content)
 
     @classmethod
     def from_image(
@@ -102,7 +112,8 @@ class DataURI(BaseModel):
         """
         from mediaref import images
 
-        return cls._of(f"image/{format.lower()}", images.encode(image, format, quality, input_format))
+        encoder = images.check_encoder(format)
+        return cls._of(f"image/{encoder}", images.encode(image, encoder, quality, input_format))
 
     @classmethod
     def _of(cls, mimetype: str, content: bytes) -> DataURI:
@@ -163,6 +174,11 @@ class DataURI(BaseModel):
         if not self.is_image:
             raise InvalidReferenceError(f"the data URI holds {self.mimetype!r}, not an image")
         return self.decoded_data
+
+
+def _mimetype_of(path: str) -> str:
+    known = _MIMETYPES.get(PurePath(path).suffix.lower())
+    return known or mimetypes.guess_type(path)[0] or "application/octet-stream"
 
 
 def _decode(data: bytes, is_base64: bool) -> bytes:

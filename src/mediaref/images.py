@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mediaref import limits
+from mediaref.deep_images import colour_samples, gray_samples, is_deep
 from mediaref.errors import (
     CorruptMediaError,
     InvalidReferenceError,
@@ -41,19 +43,24 @@ def decode(data: bytes, format: str = "rgb", output_dtype: str = "uint8") -> NDA
     EXIF orientation is applied, the first frame of an animation taken, 16 bits reduced to 8 by their high byte, or
     kept as uint16 if `output_dtype` is `auto`; alpha is kept for rgba and bgra, and dropped (not blended) for the
     others.
-    Raises `InvalidReferenceError`, `CorruptMediaError`, `LimitExceededError` or `UnsupportedBitstreamError`.
+    Raises `InvalidReferenceError`, `CorruptMediaError`, `LimitExceededError` or `UnsupportedBitstreamError`, and for
+    `auto` on coloured images `MissingDependencyError`: it takes PyAV to read them.
     """
     wanted = check_format(format)
-    image = _open(data)
-    if output_dtype == "auto" and image.mode in _SIXTEEN_BIT_MODES:
-        return from_rgb(np.repeat(_sixteen_bits(image)[..., None], 3, axis=2), wanted)
-    return from_rgb(np.asarray(_rgb(image)), wanted)
+    with _errors_of_ours():
+        image = read_header(data)
+        if output_dtype != "auto" or not is_deep(image):
+            return from_rgb(np.array(_rgb(_upright(image))), wanted)  # a copy: Pillow's own memory is read-only
+        if image.mode in _SIXTEEN_BIT_MODES:
+            return from_rgb(np.repeat(gray_samples(_upright(image))[..., None], 3, axis=2), wanted)
+        return from_rgb(colour_samples(image, data), wanted)
 
 
 def decode_pil(data: bytes, format: str | None = None) -> Image.Image:
     """Decode an image for Pillow: RGBA if it has transparency and RGB otherwise, or as `format` (rgb, rgba, gray)."""
     if format is None:
-        return _rgb(_open(data))
+        with _errors_of_ours():
+            return _rgb(_upright(read_header(data)))
     return to_pil(decode(data, check_pil_format(format)), format)
 
 
@@ -87,18 +94,24 @@ def from_rgb(pixels: NDArray[Any], format: PixelFormat) -> NDArray[Any]:
     return result if format == "rgba" else np.ascontiguousarray(result[..., [2, 1, 0, 3]])
 
 
+def check_encoder(format: str) -> str:
+    """The name of the image format to encode in: `jpeg` for `JPG`. Raises `InvalidReferenceError`."""
+    name = {"jpg": "jpeg", "tif": "tiff"}.get(format.lower(), format.lower())
+    if name not in _ENCODERS:
+        raise InvalidReferenceError(f"Unsupported format: {format!r}; choose one of {', '.join(_ENCODERS)}")
+    return name
+
+
 def encode(
     image: NDArray[np.uint8] | Image.Image, format: str, quality: int | None = None, input_format: str = "rgb"
 ) -> bytes:
     """Encode an array or a Pillow image; see `DataURI.from_image` for the arguments. Raises `InvalidReferenceError`."""
-    name = {"jpg": "jpeg"}.get(format.lower(), format.lower())
-    if name not in _ENCODERS:
-        raise InvalidReferenceError(f"Unsupported format: {format!r}; choose one of {', '.join(_ENCODERS)}")
+    name = check_encoder(format)
     if quality is not None and not 1 <= quality <= 100:
         raise InvalidReferenceError(f"quality is {quality}; it must be from 1 to 100")
     picture = ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else _picture(image, input_format)
     if picture.mode not in {"L", "RGB", "RGBA"}:
-        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+        picture = _rgb(picture)
     if name in _WITHOUT_ALPHA and picture.mode == "RGBA":
         picture = picture.convert("RGB")
     options: dict[str, Any] = {"quality": quality or 85} if name in _LOSSY else {}
@@ -111,7 +124,9 @@ def _picture(array: NDArray[np.uint8], input_format: str) -> Image.Image:
     array = np.asarray(array)
     if array.dtype != np.uint8:
         raise InvalidReferenceError(f"the image array is {array.dtype}; it must be uint8 (0 to 255)")
-    channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
+    if array.size == 0:
+        raise InvalidReferenceError(f"the image array {array.shape} is empty")
+    channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 and array.shape[2] > 1 else 0
     allowed = {1: ("gray",), 3: ("rgb", "bgr"), 4: ("rgb", "bgr", "rgba", "bgra")}.get(channels, ())
     if input_format not in allowed:
         raise InvalidReferenceError(f"Invalid input_format {input_format!r} for {channels}-channel array {array.shape}")
@@ -122,10 +137,10 @@ def _picture(array: NDArray[np.uint8], input_format: str) -> Image.Image:
 
 def read_header(data: bytes) -> Image.Image:
     """An image of which only the header has been read. Raises `LimitExceededError`, or what Pillow raises."""
-    with warnings.catch_warnings():
-        # Pillow warns at half of its own limit; ours is checked below, before any pixel is decoded.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(data))
+    try:
+        image = _identified(data, Image.preinit)
+    except UnidentifiedImageError:
+        image = _identified(data, Image.init)  # to import the rarer formats takes a while
     if image.width * image.height > limits.MAX_IMAGE_PIXELS:
         raise LimitExceededError(
             f"an image of {image.width}x{image.height} pixels is over "
@@ -134,19 +149,14 @@ def read_header(data: bytes) -> Image.Image:
     return image
 
 
-def _open(data: bytes) -> Image.Image:
-    try:
-        image = read_header(data)
-        image.load()
-        return ImageOps.exif_transpose(image)
-    except MediaRefError:
-        raise
-    except UnidentifiedImageError:
-        raise CorruptMediaError("not an image that Pillow knows (is it a video? then it needs a pts_ns)") from None
-    except Image.DecompressionBombError as error:
-        raise LimitExceededError(str(error)) from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
-        raise CorruptMediaError(f"the image is damaged: {error}") from error
+def _identified(data: bytes, import_formats: Callable[[], object]) -> Image.Image:
+    import_formats()
+    return Image.open(io.BytesIO(data), formats=[name for name in Image.OPEN if name in limits.IMAGE_FORMATS])
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    return ImageOps.exif_transpose(image)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -154,15 +164,26 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise UnsupportedBitstreamError("an image of floating-point samples has no 8-bit form")
     if image.mode in _SIXTEEN_BIT_MODES:
-        image = Image.fromarray((_sixteen_bits(image) >> 8).astype(np.uint8))
+        image = Image.fromarray((gray_samples(image) >> 8).astype(np.uint8))
+    if image.mode == "LAB":
+        raise UnsupportedBitstreamError("an image in the colours LAB is not converted to RGB")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _sixteen_bits(image: Image.Image) -> NDArray[np.uint16]:
-    samples = np.asarray(image)
-    if samples.min(initial=0) < 0 or samples.max(initial=0) > 0xFFFF:
-        raise UnsupportedBitstreamError("an image of samples over 16 bits has no 8-bit form")
-    return samples.astype(np.uint16)
+@contextmanager
+def _errors_of_ours() -> Iterator[None]:
+    try:
+        yield
+    except (MediaRefError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise CorruptMediaError(
+            "not an image in one of mediaref.limits.IMAGE_FORMATS (is it a video? then it needs a pts_ns)"
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise LimitExceededError(f"{error} See PIL.Image.MAX_IMAGE_PIXELS, Pillow's own limit") from None
+    except Exception as error:  # Pillow's plugins raise what the damage led them to
+        raise CorruptMediaError(f"the image is damaged: {error}") from error
 
 
 def _gray(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -44,3 +44,11 @@ VIDEO_CONTAINERS = frozenset({
     "vc1", "vvc", "webm", "wtv", "yuv4mpegpipe",
 })
 # fmt: on
+
+#: Pillow's names of the image formats that are read. PostScript, which runs a program, does not belong here.
+# fmt: off
+IMAGE_FORMATS = frozenset({
+    "AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "JXL", "MPO", "PCX", "PNG", "PPM",
+    "PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM",
+})
+# fmt: on
