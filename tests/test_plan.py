@@ -42,7 +42,7 @@ def test_groups_without_targets_are_not_touched(clip: Clip) -> None:
 
 
 def test_an_open_group_is_entered_at_its_recovery_point_and_its_leading_pictures_come_from_before(clip: Clip) -> None:
-    index = VideoIndex.open(clip("open_gop"))
+    index = VideoIndex.open(clip("open_gop")).with_headers()
     starts = np.flatnonzero(index.packets.is_recovery_point & ~index.packets.is_idr)
     assert len(starts), "the encoder made no open group"
     entry = int(starts[0])
@@ -57,7 +57,7 @@ def test_an_open_group_is_entered_at_its_recovery_point_and_its_leading_pictures
 
 
 def test_gradual_refresh_is_entered_where_it_is_complete_by_the_time_of_the_target(clip: Clip) -> None:
-    index = VideoIndex.open(clip("intra_refresh"))
+    index = VideoIndex.open(clip("intra_refresh")).with_headers()
     table = index.packets
     points = np.flatnonzero(table.is_recovery_point)
     assert len(points) > table.is_idr.sum() == 1
@@ -69,7 +69,7 @@ def test_gradual_refresh_is_entered_where_it_is_complete_by_the_time_of_the_targ
 
 
 def test_references_that_serve_only_their_own_group_are_left_out(clip: Clip) -> None:
-    index = VideoIndex.open(clip("hevc_layers"))
+    index = VideoIndex.open(clip("hevc_layers")).with_headers()
     table = index.packets
     anchors = np.flatnonzero(table.picture_type != ord("B"))
     assert (table.is_referenced & (table.picture_type == ord("B"))).any()

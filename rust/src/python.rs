@@ -218,6 +218,16 @@ impl StreamParser {
         self.stream.has_packet_access()
     }
 
+    #[getter]
+    fn may_code_fields(&self) -> bool {
+        self.stream.may_code_fields()
+    }
+
+    #[getter]
+    fn is_shown_as_decoded(&self) -> bool {
+        self.stream.is_shown_as_decoded()
+    }
+
     fn set_extradata(&mut self, extradata: Vec<u8>) {
         self.stream.set_extradata(&extradata);
     }

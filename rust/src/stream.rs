@@ -75,6 +75,21 @@ impl Stream {
         !matches!(self.scanner, Scanner::Vp9(_))
     }
 
+    /// Whether the parameter sets known so far allow pictures that are fields.
+    pub fn may_code_fields(&self) -> bool {
+        matches!(&self.scanner, Scanner::H264(scanner) if scanner.parameter_sets().may_code_fields())
+    }
+
+    /// Whether the codec, or the parameter sets known so far, leave no room for showing pictures in another order than
+    /// that of decoding.
+    pub fn is_shown_as_decoded(&self) -> bool {
+        match &self.scanner {
+            Scanner::H264(scanner) => scanner.parameter_sets().is_shown_as_decoded(),
+            Scanner::Hevc(_) => false,
+            Scanner::Vp9(_) => true,
+        }
+    }
+
     /// Parameter sets from the container that hold from the next scanned packet on.
     pub fn set_extradata(&mut self, extradata: &[u8]) {
         match &mut self.scanner {

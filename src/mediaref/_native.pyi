@@ -140,6 +140,12 @@ class StreamParser:
     @property
     def has_packet_access(self) -> bool:
         """Whether a frame's costs can be read from its own packets (`start_bit_costs`), or only in a `ChainParser`."""
+    @property
+    def may_code_fields(self) -> bool:
+        """Whether the parameter sets known so far allow pictures that are fields (H.264)."""
+    @property
+    def is_shown_as_decoded(self) -> bool:
+        """Whether the codec, or the parameter sets known so far, leave no order but that of decoding."""
     def set_extradata(self, extradata: bytes) -> None:
         """Parameter sets from the container that hold from the next scanned packet on (a new sample description)."""
     def scan(self, packets: Sequence[bytes]) -> PacketHeaders:

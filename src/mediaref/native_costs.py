@@ -37,7 +37,10 @@ def frame_costs(index: VideoIndex, frames: Sequence[int], threads: int, hidden: 
     With `hidden`, frames that are never shown come before the shown one that follows them.
     """
     assert index.parser is not None
-    if index.parser.has_packet_access:
+    has_packet_access = index.parser.has_packet_access
+    if not (has_packet_access and index.has_constant_sets):
+        index = index.with_headers(frames)
+    if has_packet_access:
         return _from_packets(index, frames, threads)
     return _from_chains(index, frames, threads, hidden)
 

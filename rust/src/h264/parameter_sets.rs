@@ -332,6 +332,17 @@ impl ParameterSets {
         }
     }
 
+    /// Whether some picture may be a field of its own (`frame_mbs_only_flag` equal to 0).
+    pub fn may_code_fields(&self) -> bool {
+        self.sps.iter().flatten().any(|sps| !sps.frame_mbs_only_flag)
+    }
+
+    /// Whether pictures are surely shown in decoding order (`pic_order_cnt_type` equal to 2).
+    pub fn is_shown_as_decoded(&self) -> bool {
+        let mut known = self.sps.iter().flatten().peekable();
+        known.peek().is_some() && known.all(|sps| sps.poc == PocType::DecodingOrder)
+    }
+
     fn add_sei(&mut self, ebsp: &[u8]) -> bool {
         const MARK: &[u8] = b"x264 - core ";
         let Some(at) = ebsp.windows(MARK.len()).position(|window| window == MARK) else { return false };

@@ -57,6 +57,17 @@ class BoundedCache(Generic[_Value]):
                 self._held -= self._weight(dropped)
         return value
 
+    def peek(self, key: Hashable) -> _Value | None:
+        """The value of `key` if it is there."""
+        with self._lock:
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: _Value) -> None:
+        """Replace the value of `key` by a better one of the same weight; nothing if it has been let go."""
+        with self._lock:
+            if key in self._values:
+                self._values[key] = value
+
     def clear(self) -> None:
         """Forget all values."""
         with self._lock:

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mediaref import limits
-from mediaref.errors import CorruptMediaError, FrameIndexError, LimitExceededError, TimestampError
+from mediaref.errors import CorruptMediaError, FrameIndexError, TimestampError
 from mediaref.storage import Source, StorageOptions, locate
 from mediaref.video_decoder import cache
-from mediaref.video_decoder.container import frame_orientation, opened, translated_errors
+from mediaref.video_decoder.container import opened, translated_errors
+from mediaref.video_decoder.container_table import read_container_table
+from mediaref.video_decoder.contents import Contents, Picture, check_limits, decoded
 from mediaref.video_decoder.orientation import Orientation
-from mediaref.video_decoder.packets import NO_TIME, PacketTable, Scan, scan_packets
+from mediaref.video_decoder.packets import NO_TIME, PacketTable, scan_packets
 
 if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-
     from mediaref._native import StreamParser
-    from mediaref.video_decoder.packets import VideoPacket
-
-_log = logging.getLogger("mediaref")
 
 #: H.264 and HEVC allow no more.
 _MAX_REORDER = 16
@@ -73,10 +66,18 @@ class VideoIndex:
     #: The packets' bytes stand in the file as the demuxer gives them.
     is_directly_readable: bool = field(repr=False)
     parser: StreamParser | None = field(repr=False)
+    #: What the container says to the decoder: parameter sets and the like.
+    extradata: bytes = field(repr=False)
     #: Some packets carry, beside their bytes, what a decoder must have.
     has_side_data: bool = field(repr=False)
     #: Headers of the packets that change the parameter sets, by row: a decoder that starts later needs them.
     headers: Mapping[int, bytes] = field(repr=False)
+    #: The container promises that no parameter set comes with the packets.
+    has_constant_sets: bool = field(repr=False)
+    #: Most frames that are decoded before some frame and shown after it; at most 16.
+    reorder_depth: int
+    #: A file of the same track without its packets, for a decoder to be made from; None: that takes the file itself.
+    description: Source | None = field(repr=False)
 
     def __post_init__(self) -> None:
         self.packet_of.setflags(write=False)
@@ -87,8 +88,10 @@ class VideoIndex:
     def open(
         cls, video: str | os.PathLike[str] | Source | VideoIndex, *, storage_options: StorageOptions | None = None
     ) -> VideoIndex:
-        """Index a video by one pass over its packets, or take the index from the cache if the file is the same.
+        """Index a video, or take the index from the cache if the file is the same.
 
+        The tables of an MP4 or MOV file tell all that is needed at first: headers of packets are read when something
+        depends on them (`with_headers`). Other files take one pass over their packets.
         Raises `MediaNotFoundError`, `AccessDeniedError`, `CorruptMediaError` (no video, no frames),
         `UnsupportedBitstreamError`, `LimitExceededError` or `MissingDependencyError`.
         """
@@ -116,16 +119,35 @@ class VideoIndex:
         """bool[n]: the container marks the frame as a point to start from."""
         return self.packets.is_key[self.packet_of]
 
+    def with_headers(self, frames: Iterable[int] | None = None) -> VideoIndex:
+        """This index with the headers of all packets that a plan for `frames` depends on (None: of all packets).
+
+        It is this index itself where they have been read; the file is read for what is missing. Until then the
+        packet table says what is safe to assume. Raises `CorruptMediaError` if the file has changed.
+        """
+        from mediaref.video_decoder.headers import are_headers_read, with_headers
+        from mediaref.video_decoder.reader import PacketReader
+
+        asked = None if frames is None else list(frames)
+        latest = cache.indexes.peek(self.identity)
+        index = latest if latest is not None and latest.packet_of is self.packet_of else self
+        if are_headers_read(index, asked):
+            return index
+        with PacketReader(index) as reader:
+            index = with_headers(index, asked, reader)
+        cache.indexes.put(index.identity, index)
+        return index
+
     @property
     def is_referenced(self) -> NDArray[np.bool_]:
-        """bool[n]: False for frames that no other frame is predicted from."""
-        referenced = self.packets.is_referenced
+        """bool[n]: False for frames that no other frame is predicted from. All headers are read for it."""
+        referenced = self.with_headers().packets.is_referenced
         return referenced[self.packet_of] | referenced[self._last_packet_of]
 
     @property
     def picture_type(self) -> NDArray[np.uint8]:
-        """uint8[n]: ASCII code of I, P or B; 0 where the codec's headers are not read."""
-        return self.packets.picture_type[self.packet_of]
+        """uint8[n]: ASCII code of I, P or B; 0 for codecs whose headers are not read. All headers are read for it."""
+        return self.with_headers().packets.picture_type[self.packet_of]
 
     @property
     def packet_bytes(self) -> NDArray[np.int64]:
@@ -142,15 +164,6 @@ class VideoIndex:
     def bit_rate(self) -> float | None:
         """Bits a second of the presented frames, counted from their packets."""
         return 8e9 * float(self.packet_bytes.sum()) / self.duration_ns if self.duration_ns else None
-
-    @cached_property
-    def reorder_depth(self) -> int:
-        """Most frames that are decoded before some frame and shown after it; at most 16."""
-        shown = np.argsort(self.packet_of, kind="stable")  # display rank of the frames in decoding order
-        waiting = np.zeros(len(shown), np.int64)
-        for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1) + 1):
-            waiting[distance:] += shown[:-distance] > shown[distance:]
-        return min(int(waiting.max(initial=0)), _MAX_REORDER)
 
     def packets_of(self, frame: int) -> tuple[int, ...]:
         """Rows of the one or two packets (two when each field has its own) of a frame in `packets`."""
@@ -215,74 +228,66 @@ class VideoIndex:
 
 
 def _build(source: Source, identity: Hashable) -> VideoIndex:
-    with opened(source) as (container, stream):
-        codec = stream.codec_context.codec.canonical_name
-        scan = scan_packets(container, stream, codec, source.name)
-        number, time_base, rate = stream.index, Fraction(stream.time_base or 1), stream.average_rate
-        first = _first_frame(stream, scan)
-        size = (first.width, first.height) if first else (stream.codec_context.width, stream.codec_context.height)
-        pixel_format = first.format.name if first else stream.codec_context.pix_fmt
-    table = scan.table()
-    _check_limits(table, size, source.name)
-    packet_of, times = _presentation(source, table, scan.parser is not None)
+    contents = read_container_table(source) or _demuxed(source)
+    table, time_base, rate = contents.packets, contents.time_base, contents.average_rate
+    packet_of, times = _presentation(source, table, contents.parser is not None)
     if len(packet_of) == 0:
         raise CorruptMediaError(f"{source.name}: has no frame that can be shown")
-    orientation = frame_orientation(first) if first else Orientation()
-    width, height = orientation.apply_size(*size)
+    picture = contents.picture
+    width, height = picture.orientation.apply_size(picture.width, picture.height)
     return VideoIndex(
         source=source,
         identity=identity,
-        codec=codec,
-        stream=number,
-        pixel_format=pixel_format,
+        codec=contents.codec,
+        stream=contents.stream,
+        pixel_format=picture.pixel_format,
         time_base=time_base,
         width=width,
         height=height,
-        orientation=orientation,
-        average_rate=None if rate is None else Fraction(rate),
+        orientation=picture.orientation,
+        average_rate=rate,
         packets=table,
         packet_of=packet_of,
         pts_ns=None if times is None else _nanoseconds(times, time_base, source.name),
         end_ns=None if times is None else _end(table, packet_of, times, time_base, rate, source.name),
-        is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
-        parser=scan.parser,
-        has_side_data=scan.has_side_data,
-        headers=scan.headers,
+        is_directly_readable=contents.is_directly_readable,
+        parser=contents.parser,
+        extradata=contents.extradata,
+        has_side_data=contents.has_side_data,
+        headers=contents.headers,
+        has_constant_sets=contents.has_constant_sets,
+        reorder_depth=_reorder_depth(packet_of),
+        description=contents.description,
     )
 
 
-def _check_limits(table: PacketTable, size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width * height > limits.MAX_FRAME_PIXELS:
-        raise LimitExceededError(
-            f"{name}: its frames of {width}x{height} pixels are over "
-            f"mediaref.limits.MAX_FRAME_PIXELS ({limits.MAX_FRAME_PIXELS})"
+def _demuxed(source: Source) -> Contents:
+    """The contents of `source` by one pass over its packets."""
+    with opened(source) as (container, stream):
+        codec = stream.codec_context.codec.canonical_name
+        extradata = stream.codec_context.extradata or b""
+        scan = scan_packets(container, stream, codec, source.name)
+        picture = Picture.of_first(stream, scan.head) or Picture(
+            stream.codec_context.width, stream.codec_context.height, stream.codec_context.pix_fmt, Orientation()
         )
-    largest = int(table.size.max())
-    if largest > limits.MAX_PACKET_BYTES:
-        raise LimitExceededError(
-            f"{name}: packet {int(table.size.argmax())} of {largest} bytes is over "
-            f"mediaref.limits.MAX_PACKET_BYTES ({limits.MAX_PACKET_BYTES})"
-        )
-
-
-def _first_frame(stream: VideoStream, scan: Scan) -> VideoFrame | None:
-    """The first frame that the head of the stream decodes to: it knows its size and which way up it is shown."""
-    stream.codec_context.thread_count = 1
-    for packet in scan.head:
-        frames = _decoded(stream, packet) or _decoded(stream, None)
-        if frames:
-            return frames[0]
-        stream.codec_context.flush_buffers()
-    return None
-
-
-def _decoded(stream: VideoStream, packet: VideoPacket | None) -> list[VideoFrame]:
-    try:
-        return stream.codec_context.decode(packet)
-    except ValueError as error:  # FFmpeg's "invalid data": this packet gives nothing, the next may
-        _log.debug("a packet cannot be decoded: %s", error)
-        return []
+        number, time_base, rate = stream.index, Fraction(stream.time_base or 1), stream.average_rate
+    table = scan.table()
+    check_limits(table, picture, source.name)
+    return Contents(
+        codec=codec,
+        stream=number,
+        time_base=time_base,
+        average_rate=None if rate is None else Fraction(rate),
+        picture=picture,
+        packets=table,
+        parser=scan.parser,
+        extradata=extradata,
+        headers=scan.headers,
+        has_side_data=scan.has_side_data,
+        has_constant_sets=False,
+        is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
+        description=None,
+    )
 
 
 # --- display order and time ------------------------------------------------------------------------------------------
@@ -311,6 +316,8 @@ def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool
     pts = table.pts[rows]
     if (pts == NO_TIME).any():
         return False
+    if (table.scanned_from < 0).any():
+        return True  # what is taken from a container's table has them
     # AVI and some broken MP4 files store no presentation times. FFmpeg then offers times that rise in decoding order:
     # where the headers ask for another order, believe the headers.
     by_headers = np.lexsort((table.poc[rows], table.sequence[rows]))
@@ -320,7 +327,7 @@ def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool
 
 def _starts_raggedly(table: PacketTable, rows: NDArray[np.int64], is_parsed: bool) -> bool:
     """Whether the first pictures may depend on some before them, so that FFmpeg may not present them."""
-    if not table.is_idr[rows[0]]:
+    if not table.is_idr[np.flatnonzero(table.has_picture)[0]]:
         return True
     # Pictures shown before the key picture that they follow: those of a group cut out of the middle of a stream.
     return not is_parsed and bool((table.pts[rows[1:]] < table.pts[rows[0]]).any())
@@ -344,9 +351,17 @@ def _delivered_rows(source: Source, stop: int) -> list[int]:
             if row >= stop:
                 break
             packet.pts = packet.dts = row
-            delivered += [frame.pts for frame in _decoded(stream, packet) if frame.pts is not None]
-        delivered += [frame.pts for frame in _decoded(stream, None) if frame.pts is not None]
+            delivered += [frame.pts for frame in decoded(stream, packet) if frame.pts is not None]
+        delivered += [frame.pts for frame in decoded(stream, None) if frame.pts is not None]
     return delivered
+
+
+def _reorder_depth(packet_of: NDArray[np.int64]) -> int:
+    shown = np.argsort(packet_of, kind="stable")  # display rank of the frames in decoding order
+    waiting = np.zeros(len(shown), np.int64)
+    for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1) + 1):
+        waiting[distance:] += shown[:-distance] > shown[distance:]
+    return min(int(waiting.max(initial=0)), _MAX_REORDER)
 
 
 def _nanoseconds(times: NDArray[np.int64], time_base: Fraction, name: str) -> NDArray[np.int64]:

@@ -68,6 +68,9 @@ class PacketTable:
     parameter_sets: NDArray[np.int32]
     poc: NDArray[np.int32]
     sequence: NDArray[np.int32]
+    #: Row that the headers of this one were read from on, without a gap; -1 where they have not been read: then the
+    #: columns from `has_picture` on say what is safe to assume.
+    scanned_from: NDArray[np.int32]
 
     def __post_init__(self) -> None:
         for column in fields(self):  # the table is shared by threads, and kept for later calls
@@ -125,7 +128,8 @@ class Scan:
         self.has_side_data |= chunk.has_side_data
         if self.parser is not None and chunk.new_extradata is not None:
             self.parser.set_extradata(chunk.new_extradata)
-        self._parts.append(_container_columns(packets) | _header_columns(packets, self.parser))
+        read = {"scanned_from": np.zeros(len(packets), np.int32)}
+        self._parts.append(_container_columns(packets) | _header_columns(packets, self.parser) | read)
         self._keep_headers(packets)
         if not self.head:
             self.head = packets[:_HEAD_PACKETS]
@@ -161,13 +165,16 @@ def scan_packets(container: InputContainer, stream: VideoStream, codec: str, nam
     scan = Scan(codec, stream.codec_context.extradata or b"")
     for chunk in _chunks(container, stream, name):
         scan.add(chunk)
-        if len(scan) > limits.MAX_PACKETS:
-            raise LimitExceededError(
-                f"{name}: has more packets than mediaref.limits.MAX_PACKETS ({limits.MAX_PACKETS})"
-            )
+        check_count(len(scan), name)
     if not len(scan):
         raise CorruptMediaError(f"{name}: its video stream has no data")
     return scan
+
+
+def check_count(packets: int, name: str) -> None:
+    """Raise `LimitExceededError` if a stream of that many packets is too long."""
+    if packets > limits.MAX_PACKETS:
+        raise LimitExceededError(f"{name}: has more packets than mediaref.limits.MAX_PACKETS ({limits.MAX_PACKETS})")
 
 
 @dataclass
@@ -228,7 +235,7 @@ def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> di
     count = len(chunk)
     if parser is not None:
         headers = parser.scan([bytes(packet) for packet in chunk])
-        return {name: getattr(headers, name) for name in _HEADER_COLUMNS}
+        return {name: getattr(headers, name) for name in HEADER_COLUMNS}
     key = np.array([packet.is_keyframe for packet in chunk], np.bool_)
     return {
         "has_picture": np.ones(count, np.bool_),
@@ -245,7 +252,7 @@ def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> di
     }
 
 
-_HEADER_COLUMNS = (
+HEADER_COLUMNS = (
     "has_picture",
     "is_second_field",
     "is_referenced",

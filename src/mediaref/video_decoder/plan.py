@@ -1,4 +1,4 @@
-"""`DecodePlan`: which packets a decoder must be fed to give the asked frames, and no more. Pure: it reads nothing."""
+"""`DecodePlan`: which packets a decoder must be fed to give the asked frames, and no more."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ class DecodePlan:
 
         For each frame, decoding starts at the last packet from which it comes out exactly: an IDR picture, or an
         intra picture with a recovery point if the frame is shown after it. From there on, packets are left out
-        that no other picture is predicted from and nobody asked for (where the codec's headers are read).
+        that no other picture is predicted from and nobody asked for (where the codec's headers are read). Headers
+        that matter and have not been read yet are read now; see `VideoIndex.with_headers`.
         """
         index.check([int(frame) for frame in frames])
+        index = index.with_headers(int(frame) for frame in frames)
         wanted = np.unique(np.asarray(frames, np.int64))
         starts = _Starts(index)
         runs: list[_Run] = []

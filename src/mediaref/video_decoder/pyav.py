@@ -175,7 +175,7 @@ class SpanDecoder:
         av = import_av()
         with ExitStack() as stack:
             self._reader = stack.enter_context(PacketReader(self._index))
-            _, stream = stack.enter_context(opened(self._index.source))
+            _, stream = stack.enter_context(opened(self._index.description or self._index.source))
             self._codec = stream.codec_context
             self._codec.thread_count = self._threads
             self._codec.thread_type = "FRAME" if self._threads > 1 else "NONE"

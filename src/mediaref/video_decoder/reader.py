@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mediaref.errors import CorruptMediaError
+from mediaref.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import NO_TIME
@@ -34,7 +35,7 @@ class PacketReader:
     def __init__(self, index: VideoIndex) -> None:
         self._index = index
         self._resources = ExitStack()
-        self._file: BinaryIO | None = None
+        self._ranges = Ranges(index.source)
         self._demuxer: _Demuxer | None = None
 
     def __enter__(self) -> PacketReader:
@@ -42,6 +43,7 @@ class PacketReader:
         source = self._index.source
         if source.path is not None and source.identity() != self._index.identity:
             raise CorruptMediaError(f"{source.name}: has changed since it was indexed; index it again")
+        self._resources.enter_context(self._ranges)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,16 +62,16 @@ class PacketReader:
 
     def _read_directly(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         packet_type = import_av().Packet
-        if self._file is None:
-            self._file = self._resources.enter_context(self._index.source.open())
         table = self._index.packets
         for row in rows:
             position, size = int(table.position[row]), int(table.size[row])
             with translated_errors(self._index.source.name):
-                self._file.seek(position)
-                content = self._file.read(size)
+                content = self._ranges.read(position, size)
             if len(content) != size:
-                raise _changed(self._index, row)
+                raise CorruptMediaError(
+                    f"{self._index.source.name}: packet {row} (byte {position}) of {size} bytes is cut short: the file "
+                    "ends before it does"
+                )
             packet = packet_type(content)
             packet.is_keyframe = bool(table.is_key[row])
             yield row, packet

@@ -1,0 +1,161 @@
+"""Headers of packets that were indexed by the container's own table: read when something depends on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaref.errors import CorruptMediaError
+from mediaref.video_decoder.packets import HEADER_COLUMNS, PacketTable
+from mediaref.video_decoder.parameter_sets import decoder_headers
+
+if TYPE_CHECKING:
+    from mediaref._native import StreamParser
+    from mediaref.video_decoder.index import VideoIndex
+    from mediaref.video_decoder.reader import PacketReader
+
+_Columns = dict[str, NDArray[Any]]
+
+_CHUNK_PACKETS = 512
+_CHUNK_BYTES = 16 << 20
+_INTRA = ord("I")
+
+
+@dataclass(frozen=True, eq=False)
+class FirstHeaders:
+    """What the first packet's headers say, and the parameter sets that hold from there on."""
+
+    parser: StreamParser
+    columns: _Columns
+    #: Handle of the parameter sets in force after the packet.
+    steady_sets: int
+
+    @classmethod
+    def read(cls, codec: str, extradata: bytes, first: bytes) -> FirstHeaders:
+        """Read them with a parser of their own."""
+        from mediaref._native import StreamParser
+
+        parser = StreamParser(codec, extradata)
+        headers = parser.scan([first, b""])
+        columns = {name: getattr(headers, name)[:1] for name in HEADER_COLUMNS}
+        return cls(parser, columns, int(headers.parameter_sets[1]))
+
+    def put_into(self, table: PacketTable) -> PacketTable:
+        """The table with these headers, and with the parameter sets that later packets are promised to have."""
+        columns: _Columns = {name: getattr(table, name).copy() for name in (*HEADER_COLUMNS, "scanned_from")}
+        columns["parameter_sets"][1:] = self.steady_sets
+        for name, values in self.columns.items():
+            columns[name][:1] = values
+        columns["scanned_from"][0] = 0
+        return replace(table, **columns)
+
+
+def with_headers(index: VideoIndex, frames: Iterable[int] | None, reader: PacketReader) -> VideoIndex:
+    """`index` with the headers that a plan for `frames` depends on, or with all.
+
+    They are read from the last keyframe on that the container marks before each frame: decoding can start there with
+    what the sample entry says, or it would be no keyframe (ISO/IEC 14496-12). Where that does not hold, or the
+    parameter sets change after all, the headers of all packets are read in order. Raises `CorruptMediaError`.
+    """
+    runs = [range(len(index.packets))] if frames is None else _runs(index, frames)
+    table = index.packets
+    columns: _Columns = {name: getattr(table, name).copy() for name in (*HEADER_COLUMNS, "scanned_from")}
+    try:
+        for run in runs:
+            before = columns["scanned_from"][run.start : run.stop]
+            # Of a packet that was read together with more of those before it, more is known.
+            better = run.start + np.flatnonzero((before < 0) | (before > run.start))
+            for name, values in _read_run(index, run, reader).items():
+                columns[name][better] = values[better - run.start]
+            columns["scanned_from"][better] = run.start
+    except _FalsePromiseError:
+        return _with_all_headers(index, reader)
+    return replace(index, packets=replace(table, **columns))
+
+
+def are_headers_read(index: VideoIndex, frames: Iterable[int] | None) -> bool:
+    """Whether `index` has the headers that a plan for `frames` depends on, or all."""
+    read = index.packets.scanned_from >= 0
+    return bool(read.all()) if frames is None else bool(read.all()) or not _runs(index, frames)
+
+
+class _FalsePromiseError(Exception):
+    """A keyframe is none, or parameter sets change in mid-stream."""
+
+
+def _runs(index: VideoIndex, frames: Iterable[int]) -> list[range]:
+    """What is not read yet of the packets from the keyframe on that decoding of some frame may start at, up to it."""
+    table = index.packets
+    keys = np.flatnonzero(table.is_key)
+    ends: dict[int, int] = {}
+    for row in sorted({int(index.packet_of[frame]) for frame in frames}):
+        at = int(np.searchsorted(keys, row, side="right")) - 1
+        while at > 0 and table.pts[keys[at]] > table.pts[row]:
+            at -= 1  # shown before the keyframe that it follows: it may refer to what was before
+        start = int(keys[at])
+        if not 0 <= table.scanned_from[row] <= start:
+            ends[start] = row + 1
+    runs: list[range] = []
+    for start, end in sorted(ends.items()):
+        if runs and start < runs[-1].stop:
+            runs[-1] = range(runs[-1].start, max(end, runs[-1].stop))
+        else:
+            runs.append(range(start, end))
+    return runs
+
+
+def _read_run(index: VideoIndex, run: range, reader: PacketReader) -> _Columns:
+    from mediaref._native import StreamParser
+
+    parser = StreamParser(index.codec, index.extradata)
+    known = index.headers.get(0, b"") if run.start else b""
+    if known:
+        parser.scan([known])
+    columns = _scanned(parser, _chunks(index, run, reader))
+    sets = columns["parameter_sets"]
+    clean = columns["is_idr"][0] or (columns["is_recovery_point"][0] and columns["picture_type"][0] == _INTRA)
+    steady = parser.scan([b""]).parameter_sets[0]
+    if not clean or (sets[1:] != steady).any() or steady != index.packets.parameter_sets[-1]:
+        raise _FalsePromiseError
+    return columns
+
+
+def _with_all_headers(index: VideoIndex, reader: PacketReader) -> VideoIndex:
+    from mediaref._native import StreamParser
+
+    parser = StreamParser(index.codec, index.extradata)
+    columns = _scanned(parser, _chunks(index, range(len(index.packets)), reader))
+    if columns["is_second_field"].any():
+        raise CorruptMediaError(
+            f"{index.source.name}: packet {int(columns['is_second_field'].argmax())} holds half a frame, which the "
+            "file's description rules out; put the stream into another container to read it"
+        )
+    sets = columns["parameter_sets"]
+    changes = np.flatnonzero(sets[1:] != sets[:-1]).tolist()
+    headers = {
+        row: decoder_headers(index.codec, bytes(packet), index.extradata) for row, packet in reader.read(changes)
+    }
+    columns["scanned_from"] = np.zeros(len(sets), np.int32)
+    return replace(index, packets=replace(index.packets, **columns), parser=parser, headers=headers)
+
+
+def _scanned(parser: StreamParser, chunks: Iterator[list[bytes]]) -> _Columns:
+    parts = [parser.scan(chunk) for chunk in chunks]
+    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in HEADER_COLUMNS}
+
+
+def _chunks(index: VideoIndex, rows: Sequence[int], reader: PacketReader) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for _, packet in reader.read(rows):
+        chunk.append(bytes(packet))
+        size += len(chunk[-1])
+        if len(chunk) == _CHUNK_PACKETS or size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
