@@ -55,7 +55,18 @@ def by_packets(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], VideoIndex]:
 
 def assert_same(tabled: VideoIndex, packeted: VideoIndex) -> None:
     """Before any header is read the container's columns agree, and after all are the others do, too."""
-    for name in ("codec", "time_base", "width", "height", "orientation", "average_rate", "end_ns", "reorder_depth"):
+    for name in (
+        "codec",
+        "stream",
+        "pixel_format",
+        "time_base",
+        "width",
+        "height",
+        "orientation",
+        "average_rate",
+        "end_ns",
+        "reorder_depth",
+    ):
         assert getattr(tabled, name) == getattr(packeted, name), name
     np.testing.assert_array_equal(tabled.packet_of, packeted.packet_of)
     np.testing.assert_array_equal(tabled.pts_ns, packeted.pts_ns)  # type: ignore[arg-type]

@@ -194,6 +194,7 @@ def frame_times(index: VideoIndex) -> NDArray[np.int64]:
 
 def frame_mappings(index: VideoIndex) -> str:
     """See `VideoIndex.to_torchcodec_mappings`."""
+    index = index.with_headers()
     times = frame_times(index)
     lengths = np.append(np.diff(times), max(1, int(index.packets.duration[index.packet_of[-1]])))
     starts = _seek_points(index, times)
