@@ -105,6 +105,8 @@ def _contents(source: Source, movie: Movie, stream: VideoStream, ranges: Ranges)
     table = packet_table(stream, samples, are_headers_read=not is_parsed)
     if table is None or not _is_ordinary(table):
         return None
+    if int((table.position + table.size).max()) > ranges.size:
+        return None  # the file is cut off: a pass over its packets finds out what is left
     check_limits(table, None, source.name)
     first = ranges.read(int(table.position[0]), int(table.size[0]))
     extradata = stream.codec_context.extradata or b""
