@@ -32,6 +32,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "codec_video_prep.cv_reader_fast": (),
     "codec_video_prep.integrations.llava_onevision": (),
     "codec_video_prep.batch": (),
+    "codec_video_prep.report": (),
     "codec_video_prep.integrations.ray": (),
 }
 

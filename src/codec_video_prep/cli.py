@@ -13,6 +13,7 @@ from codec_video_prep.batch import cli as batch_cli
 from codec_video_prep.config import PreinferConfig
 from codec_video_prep.options import add, add_preparation_options
 from codec_video_prep.progress import ProgressBar
+from codec_video_prep.report import write_report
 from mediaref.errors import MediaRefError
 
 
@@ -22,11 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["batch"]:
         return batch_cli.main(words[1:])
     given = vars(_parser().parse_args(words))
-    overwrite, quiet = given.pop("overwrite"), given.pop("quiet")
+    overwrite, quiet, report = (given.pop(name) for name in ("overwrite", "quiet", "report"))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         with ProgressBar(None if quiet else sys.stderr) as bar:
             result = run_preinfer_config(PreinferConfig(**given), overwrite=overwrite, progress=bar.show)
+        if report:
+            write_report(result.out_dir, given["video"])
     except MediaRefError as error:
         print(f"codec-video-prep: {error}", file=sys.stderr)
         return 1
@@ -46,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_preparation_options(parser)
     add(parser, "overwrite", action="store_true", help="do the work again and replace an earlier run's output")
+    add(parser, "report", action="store_true", help="write report.html too, a page that shows what was kept and why")
     add(parser, "quiet", action="store_true", help="no progress on stderr")
     return parser
 

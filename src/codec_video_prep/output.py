@@ -31,12 +31,15 @@ META = "meta.json"
 DONE = "_DONE"
 POSITIONS = "src_patch_position.npy"
 FRAME_IDS = "frame_ids.npy"
+REPORT = "report.html"
 MASK_SIDE_BY_SIDE = "sampled_masked_sbs.mp4"
 MASK_ONLY = "sampled_masked_only.mp4"
 
 JPEG_QUALITY = 95
 
-_OURS = re.compile(rf"canvas_\d+\.(jpg|png|npy)|{META}|{DONE}|{POSITIONS}|{FRAME_IDS}|sampled_masked_(sbs|only)\.mp4")
+_OURS = re.compile(
+    rf"canvas_\d+\.(jpg|png|npy)|{META}|{DONE}|{POSITIONS}|{FRAME_IDS}|{REPORT}|sampled_masked_(sbs|only)\.mp4"
+)
 
 
 class OutputError(MediaRefError, OSError):
