@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock
 
-.PHONY: setup demo test test-integrations test-ray check format docs bench clean
+.PHONY: setup demo test test-integrations test-ray check format docs bench wheel sdist clean
 
 setup: $(VENV)/.built
 
@@ -60,5 +60,19 @@ bench: setup
 	$(BIN)/python benchmarks/bench_bit_costs.py
 	$(BIN)/python benchmarks/bench_prep.py
 
+# The wheel is tried in an empty environment for each Python that is at hand.
+wheel: setup
+	rm -rf dist
+	$(BIN)/maturin build --release --compatibility pypi --out dist
+	$(BIN)/python .ci/check_wheel.py dist
+
+# The source must build a wheel by itself, and that wheel must work.
+sdist: setup
+	rm -rf dist
+	$(BIN)/maturin sdist --out dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist/built dist/*.tar.gz
+	$(BIN)/python .ci/check_wheel.py dist/built
+	rm -r dist/built
+
 clean:
-	rm -rf $(VENV) $(VENV)-* rust/target demo-output
+	rm -rf $(VENV) $(VENV)-* rust/target demo-output dist

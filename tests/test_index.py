@@ -257,3 +257,16 @@ def test_the_cache_forgets_what_was_used_least() -> None:
     assert kept.get("long", lambda: "x" * 100) == "x" * 100
     kept.clear()
     assert len(kept) == 0
+
+
+def test_tags_that_are_not_utf_8_do_not_keep_a_video_from_being_read(clip: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "latin.mp4"
+    with av.open(str(clip("plain"))) as source, av.open(str(path), "w") as target:
+        target.metadata["title"] = "a title"
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    path.write_bytes(path.read_bytes().replace(b"a title", b"\xe9\xff\xfe\x80 t\xe9"))
+    assert len(VideoIndex.open(path)) == 24

@@ -59,11 +59,11 @@ def _container(file: BinaryIO | str, name: str) -> InputContainer:
         "protocol_whitelist": "file" if is_path else "none",
         "format_whitelist": ",".join(sorted(limits.VIDEO_CONTAINERS)),
     }
+    # Tags that are not UTF-8 must not make a video unreadable. From version 19 on PyAV sees to that by itself.
+    lenient = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
     try:
         # "file:" keeps FFmpeg from taking a colon in a path for a protocol.
-        opened: InputContainer = av.open(
-            f"file:{file}" if is_path else file, "r", options=options, metadata_errors="replace"
-        )
+        opened: InputContainer = av.open(f"file:{file}" if is_path else file, "r", options=options, **lenient)
     except av.error.ArgumentError:
         raise CorruptMediaError(
             f"{name}: is an image, or in a container that is not among mediaref.limits.VIDEO_CONTAINERS; "
