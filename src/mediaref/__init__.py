@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mediaref.batch import batch_bit_costs, batch_decode, iter_decode
     from mediaref.bitcost import BitCost
     from mediaref.data_uri import DataURI
+    from mediaref.read_stats import ReadStats
     from mediaref.ref import MediaRef
     from mediaref.video_decoder.cache import cleanup_cache
 
@@ -18,6 +19,7 @@ __all__ = [
     "BitCost",
     "DataURI",
     "MediaRef",
+    "ReadStats",
     "batch_bit_costs",
     "batch_decode",
     "cleanup_cache",
@@ -34,6 +36,7 @@ _HOMES = {
     "BitCost": "mediaref.bitcost",
     "DataURI": "mediaref.data_uri",
     "MediaRef": "mediaref.ref",
+    "ReadStats": "mediaref.read_stats",
     "batch_bit_costs": "mediaref.batch",
     "batch_decode": "mediaref.batch",
     "cleanup_cache": "mediaref.video_decoder.cache",

@@ -1,46 +1,104 @@
-"""Byte ranges of one file, wherever it lies."""
+"""Byte ranges of one file, wherever it lies: of a remote one few, in parallel, and again where a connection breaks."""
 
 from __future__ import annotations
 
+import logging
 import os
+import time
+from bisect import bisect_right
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mediaref.errors import CorruptMediaError, StorageError
+from mediaref.read_stats import current_stats
+from mediaref.remote_file import RangesIgnoredError
 from mediaref.storage import Source
+from mediaref.storage_errors import storage_errors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_log = logging.getLogger("mediaref")
+
+#: Gaps between the ranges wanted are read along, the smallest first, up to this share of what is wanted.
+_WASTE = 1 / 16
+#: Waiting before another attempt, in seconds; one attempt more than these is made.
+_PAUSES = (0.1, 0.5)
+
+_Span = tuple[int, int]
+
 
 class Ranges:
-    """Reads pieces of a file. Not to be shared by threads; use it in a `with` block."""
+    """Reads pieces of a file. Use it in a `with` block.
 
-    def __init__(self, source: Source) -> None:
+    Of a remote file, what is asked for is fetched and kept until `forget` or the end of the block. Threads may share
+    it for reading what `fetch` has brought.
+    """
+
+    def __init__(self, source: Source, size: int | None = None) -> None:
+        """`size` is that of the file, where it is known."""
         self._source = source
+        self._size = size
         self._resources = ExitStack()
+        self._stats = current_stats()
+        # What has been fetched: where each piece begins, ascending, and the pieces, which do not overlap.
+        self._begins: list[int] = []
+        self._pieces: list[bytes] = []
 
     @cached_property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Bytes of the file. Raises as `Source.open`, and `StorageError` where its server does not tell."""
+        if self._size is not None:
+            return self._size
         if self._source.data is not None:
             return len(self._source.data)
-        return self._file.seek(0, os.SEEK_END)
+        if not self._source.is_remote:
+            return self._file.seek(0, os.SEEK_END)
+        size = self._source.size()
+        if size is None:
+            raise StorageError(f"{self._source.name}: its server does not tell how large it is")
+        return size
 
-    def read(self, position: int, size: int) -> bytes:
-        """`size` bytes at `position`, fewer where the file ends. Raises as `Source.open`."""
+    def read(self, position: int, size: int, at_least: int = 0) -> bytes:
+        """`size` bytes at `position`, fewer where the file ends.
+
+        `at_least` is how much of a remote file is fetched where anything must be. Raises as `fetch`.
+        """
         if self._source.data is not None:
             return self._source.data[position : position + size]
         size = min(size, self.size - position)  # what a damaged file asks for may be more than there is memory
         if size <= 0:
             return b""
-        self._file.seek(position)
-        return self._file.read(size)
+        if not self._source.is_remote:
+            self._file.seek(position)
+            content = self._file.read(size)
+            self._stats.add(bytes_read=len(content), requests=1)
+            return content
+        if self._missing([(position, position + size)]):
+            self._fetch(self._missing([(position, max(position + size, min(position + at_least, self.size)))]))
+        return self._kept(position, position + size)
 
-    @cached_property
-    def _file(self) -> BinaryIO:
-        return self._resources.enter_context(self._source.open())
+    def fetch(self, positions: ArrayLike, sizes: ArrayLike) -> None:
+        """Bring and keep these parts of a remote file, in as few requests as can be without reading much else.
+
+        Raises `StorageError` if the storage still fails at the third attempt, `CorruptMediaError` for a file that is
+        shorter than it was, and otherwise as `Source.open`.
+        """
+        if self._source.is_remote:
+            begins = np.asarray(positions, np.int64)
+            ends = np.minimum(begins + np.asarray(sizes, np.int64), self.size)
+            order = np.argsort(begins, kind="stable")
+            spans = zip(begins[order].tolist(), ends[order].tolist(), strict=True)
+            self._fetch(coalesced(self._missing(list(spans))))
+
+    def forget(self) -> None:
+        """Let go of what was fetched."""
+        self._begins, self._pieces = [], []
 
     def __enter__(self) -> Self:
         return self
@@ -48,4 +106,117 @@ class Ranges:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.forget()
         self._resources.close()
+
+    @cached_property
+    def _file(self) -> BinaryIO:
+        return self._resources.enter_context(self._source.open())
+
+    # --- what is kept ----------------------------------------------------------------------------------------------
+
+    def _missing(self, spans: list[_Span]) -> list[_Span]:
+        """The parts of `spans`, which ascend, that are not kept; they do not overlap."""
+        found: list[_Span] = []
+        done = 0
+        for begin, end in spans:
+            at = max(begin, done)
+            place = max(bisect_right(self._begins, at) - 1, 0)
+            for piece_begin, piece in zip(self._begins[place:], self._pieces[place:], strict=True):
+                if piece_begin >= end:
+                    break
+                if piece_begin > at:
+                    found.append((at, piece_begin))
+                at = max(at, piece_begin + len(piece))
+            if at < end:
+                found.append((at, end))
+            done = max(done, end)
+        return found
+
+    def _keep(self, begin: int, content: bytes) -> None:
+        for new, end in self._missing([(begin, begin + len(content))]):
+            place = bisect_right(self._begins, new)
+            self._begins.insert(place, new)
+            self._pieces.insert(place, content[new - begin : end - begin])
+
+    def _kept(self, begin: int, end: int) -> bytes:
+        parts = []
+        place = bisect_right(self._begins, begin) - 1
+        while begin < end:
+            offset = begin - self._begins[place]
+            parts.append(self._pieces[place][offset : offset + end - begin])
+            begin += len(parts[-1])
+            place += 1
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    # --- fetching --------------------------------------------------------------------------------------------------
+
+    def _fetch(self, spans: list[_Span]) -> None:
+        for pause in (*_PAUSES, None):
+            failed: dict[_Span, StorageError] = {}
+            for span, answer in zip(spans, self._answers(spans), strict=True):
+                try:
+                    self._keep(span[0], self._checked(span, answer))
+                except StorageError as error:
+                    failed[span] = error
+            if not failed:
+                return
+            spans, first = list(failed), next(iter(failed.values()))
+            if pause is None:
+                raise first
+            _log.info("%s; trying again", first)
+            time.sleep(pause)
+
+    def _answers(self, spans: list[_Span]) -> list[Any]:
+        """What the storage gives for each of `spans`: bytes or an error."""
+        if not spans:
+            return []
+        name = self._source.name
+        begins, ends = [begin for begin, _ in spans], [end for _, end in spans]
+        try:
+            with storage_errors(name):
+                filesystem, path = self._source.filesystem_and_path()
+                answers: list[Any] = filesystem.cat_ranges([path] * len(spans), begins, ends, on_error="return")
+        except StorageError as error:
+            return [error] * len(spans)
+        if any(isinstance(answer, RangesIgnoredError) for answer in answers):
+            whole = self._source.read()
+            self._stats.add(bytes_read=len(whole), requests=1)
+            self._keep(0, whole)
+            return [whole[begin:end] for begin, end in spans]
+        received = sum(len(answer) for answer in answers if not isinstance(answer, BaseException))
+        self._stats.add(bytes_read=received, requests=len(spans))
+        return answers
+
+    def _checked(self, span: _Span, answer: Any) -> bytes:
+        begin, end = span
+        name = self._source.name
+        with storage_errors(f"{name}: bytes {begin} to {end - 1}"):
+            if isinstance(answer, BaseException):
+                raise answer
+        content: bytes = answer
+        # A server that knows no ranges gives the whole file for the range that begins it.
+        if len(content) != end - begin and not (begin == 0 and len(content) == self.size):
+            raise CorruptMediaError(
+                f"{name}: gives {len(content)} bytes where {end - begin} at byte {begin} were asked for: it has "
+                "changed since it was indexed, or its server does not give ranges rightly"
+            )
+        return content
+
+
+def coalesced(spans: list[_Span], waste: float = _WASTE) -> list[_Span]:
+    """`spans`, which ascend and do not overlap, with the smallest gaps between them closed.
+
+    The gaps closed make up at most the share `waste` of the bytes wanted.
+    """
+    if not spans:
+        return []
+    edges: NDArray[np.int64] = np.array(spans, np.int64)
+    gaps = edges[1:, 0] - edges[:-1, 1]
+    order = np.argsort(gaps, kind="stable")
+    allowed = int((edges[:, 1] - edges[:, 0]).sum() * waste)
+    closed = np.zeros(len(gaps), np.bool_)
+    closed[order[np.cumsum(gaps[order]) <= allowed]] = True
+    begins = edges[np.append(True, ~closed), 0].tolist()
+    ends = edges[np.append(~closed, True), 1].tolist()
+    return list(zip(begins, ends, strict=True))

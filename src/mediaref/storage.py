@@ -100,6 +100,18 @@ class Source:
         secret = hashlib.sha256(repr(sorted(self.storage_options.items())).encode()).digest()
         return ("remote", self.uri, secret, tuple(marks), self.policies)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the file is read through fsspec."""
+        return self.path is None and self.data is None
+
+    def size(self) -> int | None:
+        """Bytes of a remote file; None where its server does not tell. Raises as `open`."""
+        with storage_errors(self.name):
+            filesystem, path = self.filesystem_and_path()
+            size = filesystem.info(path)["size"]
+            return None if size is None else int(size)
+
     def exists(self) -> bool:
         """Whether the file is there. Raises as `open` where that cannot be found out."""
         try:

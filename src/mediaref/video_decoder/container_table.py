@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,9 @@ from mediaref.video_decoder.parameter_sets import decoder_headers
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
+
+#: What is fetched of a remote file where boxes are looked for: mostly they lie at its head, or together at its end.
+_AHEAD_BYTES = 32 << 10
 
 _log = logging.getLogger("mediaref")
 
@@ -80,9 +84,12 @@ def read_container_table(source: Source) -> Contents | None:
 
     Raises what reading the file raises, and `LimitExceededError`.
     """
-    with Ranges(source) as ranges:
+    size = source.size() if source.is_remote else None
+    if source.is_remote and size is None:
+        return None  # a server that does not tell the size has no ranges either
+    with Ranges(source, size) as ranges:
         try:
-            movie = Movie.read(ranges.read)
+            movie = Movie.read(partial(ranges.read, at_least=_AHEAD_BYTES))
         except LimitExceededError as error:
             raise error.within(source.name) from error
         if movie is None:
@@ -138,6 +145,7 @@ def _contents(source: Source, movie: Movie, stream: VideoStream, ranges: Ranges)
         has_side_data=False,
         has_constant_sets=stream.codec_context.codec_tag in CONSTANT_SETS,
         is_directly_readable=True,
+        file_size=ranges.size,
         description=Source(source.uri, data=movie.description(stream.id)),
     )
 

@@ -41,6 +41,7 @@ class Contents:
     has_side_data: bool
     has_constant_sets: bool
     is_directly_readable: bool
+    file_size: int | None
     description: Source | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mediaref.video_decoder.reader import PacketReader
 
 _Columns = dict[str, NDArray[Any]]
+
+_log = logging.getLogger("mediaref")
 
 _CHUNK_PACKETS = 512
 _CHUNK_BYTES = 16 << 20
@@ -61,7 +64,7 @@ def with_headers(index: VideoIndex, frames: Iterable[int] | None, reader: Packet
     what the sample entry says, or it would be no keyframe (ISO/IEC 14496-12). Where that does not hold, or the
     parameter sets change after all, the headers of all packets are read in order. Raises `CorruptMediaError`.
     """
-    runs = [range(len(index.packets))] if frames is None else _runs(index, frames)
+    runs = [range(len(index.packets))] if frames is None else unread_runs(index, frames)
     table = index.packets
     columns: _Columns = {name: getattr(table, name).copy() for name in (*HEADER_COLUMNS, "scanned_from")}
     try:
@@ -69,7 +72,9 @@ def with_headers(index: VideoIndex, frames: Iterable[int] | None, reader: Packet
             before = columns["scanned_from"][run.start : run.stop]
             # Of a packet that was read together with more of those before it, more is known.
             better = run.start + np.flatnonzero((before < 0) | (before > run.start))
-            for name, values in _read_run(index, run, reader).items():
+            found = _read_run(index, run, reader)
+            better = better[better < run.start + len(found["poc"])]
+            for name, values in found.items():
                 columns[name][better] = values[better - run.start]
             columns["scanned_from"][better] = run.start
     except _FalsePromiseError:
@@ -80,25 +85,35 @@ def with_headers(index: VideoIndex, frames: Iterable[int] | None, reader: Packet
 def are_headers_read(index: VideoIndex, frames: Iterable[int] | None) -> bool:
     """Whether `index` has the headers that a plan for `frames` depends on, or all."""
     read = index.packets.scanned_from >= 0
-    return bool(read.all()) if frames is None else bool(read.all()) or not _runs(index, frames)
+    return bool(read.all()) if frames is None else bool(read.all()) or not unread_runs(index, frames)
 
 
 class _FalsePromiseError(Exception):
     """A keyframe is none, or parameter sets change in mid-stream."""
 
 
-def _runs(index: VideoIndex, frames: Iterable[int]) -> list[range]:
-    """What is not read yet of the packets from the keyframe on that decoding of some frame may start at, up to it."""
+def decoding_runs(index: VideoIndex, frames: Iterable[int]) -> list[tuple[int, range]]:
+    """For each different one of `frames`, in decoding order: its packet, and all from a keyframe to it.
+
+    The keyframe, as the container marks it, is one that decoding of the frame may start at.
+    """
     table = index.packets
     keys = np.flatnonzero(table.is_key)
-    ends: dict[int, int] = {}
+    runs = []
     for row in sorted({int(index.packet_of[frame]) for frame in frames}):
-        at = int(np.searchsorted(keys, row, side="right")) - 1
+        at = max(int(np.searchsorted(keys, row, side="right")) - 1, 0)
         while at > 0 and table.pts[keys[at]] > table.pts[row]:
             at -= 1  # shown before the keyframe that it follows: it may refer to what was before
-        start = int(keys[at])
-        if not 0 <= table.scanned_from[row] <= start:
-            ends[start] = row + 1
+        runs.append((row, range(int(keys[at]) if len(keys) else 0, row + 1)))
+    return runs
+
+
+def unread_runs(index: VideoIndex, frames: Iterable[int]) -> list[range]:
+    """What is not read yet of the packets that decoding of `frames` may need."""
+    ends: dict[int, int] = {}
+    for row, run in decoding_runs(index, frames):
+        if not 0 <= index.packets.scanned_from[row] <= run.start:
+            ends[run.start] = run.stop
     runs: list[range] = []
     for start, end in sorted(ends.items()):
         if runs and start < runs[-1].stop:
@@ -117,6 +132,8 @@ def _read_run(index: VideoIndex, run: range, reader: PacketReader) -> _Columns:
         parser.scan([known])
     columns = _scanned(parser, _chunks(index, run, reader))
     sets = columns["parameter_sets"]
+    if len(sets) == 0:
+        return columns
     clean = columns["is_idr"][0] or (columns["is_recovery_point"][0] and columns["picture_type"][0] == _INTRA)
     steady = parser.scan([b""]).parameter_sets[0]
     if not clean or (sets[1:] != steady).any() or steady != index.packets.parameter_sets[-1]:
@@ -140,22 +157,28 @@ def _with_all_headers(index: VideoIndex, reader: PacketReader) -> VideoIndex:
         row: decoder_headers(index.codec, bytes(packet), index.extradata) for row, packet in reader.read(changes)
     }
     columns["scanned_from"] = np.zeros(len(sets), np.int32)
-    return replace(index, packets=replace(index.packets, **columns), parser=parser, headers=headers)
+    table = index.packets
+    columns = {name: np.append(values, getattr(table, name)[len(sets) :]) for name, values in columns.items()}
+    return replace(index, packets=replace(table, **columns), parser=parser, headers=headers)
 
 
 def _scanned(parser: StreamParser, chunks: Iterator[list[bytes]]) -> _Columns:
-    parts = [parser.scan(chunk) for chunk in chunks]
+    parts = [parser.scan(chunk) for chunk in chunks] or [parser.scan([])]
     return {name: np.concatenate([getattr(part, name) for part in parts]) for name in HEADER_COLUMNS}
 
 
 def _chunks(index: VideoIndex, rows: Sequence[int], reader: PacketReader) -> Iterator[list[bytes]]:
+    """The packets as far as they can be read; who needs one beyond will be told why it cannot."""
     chunk: list[bytes] = []
     size = 0
-    for _, packet in reader.read(rows):
-        chunk.append(bytes(packet))
-        size += len(chunk[-1])
-        if len(chunk) == _CHUNK_PACKETS or size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
+    try:
+        for _, packet in reader.read(rows):
+            chunk.append(bytes(packet))
+            size += len(chunk[-1])
+            if len(chunk) == _CHUNK_PACKETS or size >= _CHUNK_BYTES:
+                yield chunk
+                chunk, size = [], 0
+    except CorruptMediaError as error:
+        _log.debug("%s", error)
     if chunk:
         yield chunk

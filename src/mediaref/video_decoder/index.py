@@ -22,6 +22,7 @@ from mediaref.video_decoder.packets import NO_TIME, PacketTable, scan_packets
 
 if TYPE_CHECKING:
     from mediaref._native import StreamParser
+    from mediaref.ranges import Ranges
 
 #: H.264 and HEVC allow no more.
 _MAX_REORDER = 16
@@ -65,6 +66,8 @@ class VideoIndex:
     end_ns: int | None
     #: The packets' bytes stand in the file as the demuxer gives them.
     is_directly_readable: bool = field(repr=False)
+    #: Bytes of the file, where they matter for reading it.
+    file_size: int | None = field(repr=False)
     parser: StreamParser | None = field(repr=False)
     #: What the container says to the decoder: parameter sets and the like.
     extradata: bytes = field(repr=False)
@@ -119,11 +122,17 @@ class VideoIndex:
         """bool[n]: the container marks the frame as a point to start from."""
         return self.packets.is_key[self.packet_of]
 
-    def with_headers(self, frames: Iterable[int] | None = None) -> VideoIndex:
+    def check_unchanged(self) -> None:
+        """Raise `CorruptMediaError` if the file is not the one that was indexed, as far as its storage tells."""
+        if self.source.data is None and self.source.identity() != self.identity:
+            raise CorruptMediaError(f"{self.source.name}: has changed since it was indexed; index it again")
+
+    def with_headers(self, frames: Iterable[int] | None = None, ranges: Ranges | None = None) -> VideoIndex:
         """This index with the headers of all packets that a plan for `frames` depends on (None: of all packets).
 
         It is this index itself where they have been read; the file is read for what is missing. Until then the
-        packet table says what is safe to assume. Raises `CorruptMediaError` if the file has changed.
+        packet table says what is safe to assume. What `ranges` has of the file is not read again.
+        Raises `CorruptMediaError` if the file has changed.
         """
         from mediaref.video_decoder.headers import are_headers_read, with_headers
         from mediaref.video_decoder.reader import PacketReader
@@ -133,7 +142,7 @@ class VideoIndex:
         index = latest if latest is not None and latest.packet_of is self.packet_of else self
         if are_headers_read(index, asked):
             return index
-        with PacketReader(index) as reader:
+        with PacketReader(index, ranges) as reader:
             index = with_headers(index, asked, reader)
         cache.indexes.put(index.identity, index)
         return index
@@ -251,6 +260,7 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         pts_ns=None if times is None else _nanoseconds(times, time_base, source.name),
         end_ns=None if times is None else _end(table, packet_of, times, time_base, rate, source.name),
         is_directly_readable=contents.is_directly_readable,
+        file_size=contents.file_size,
         parser=contents.parser,
         extradata=contents.extradata,
         has_side_data=contents.has_side_data,
@@ -285,6 +295,7 @@ def _demuxed(source: Source) -> Contents:
         headers=scan.headers,
         has_side_data=scan.has_side_data,
         has_constant_sets=False,
+        file_size=None,
         is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
         description=None,
     )

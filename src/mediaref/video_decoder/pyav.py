@@ -6,7 +6,7 @@ import logging
 import os
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError
+from mediaref.ranges import Ranges
+from mediaref.read_stats import current_stats
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.backends import OutputFormat, check_choice, check_options
 from mediaref.video_decoder.base import Backend, Decoded
 from mediaref.video_decoder.container import import_av, opened, translated_errors
+from mediaref.video_decoder.headers import decoding_runs, unread_runs
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.indexed import IndexedVideoDecoder
 from mediaref.video_decoder.native import NativePixels
@@ -37,6 +40,8 @@ _log = logging.getLogger("mediaref")
 
 #: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
 _HELD_BYTES = 256 << 20
+#: Packets of a remote file that are held at once, those between two keyframes aside.
+_FETCHED_BYTES = 32 << 20
 
 Video = str | os.PathLike[str] | Source | VideoIndex
 
@@ -85,18 +90,68 @@ def frames_or_errors(
 
     With `native` frames are given in the samples that they are stored in, and `size` does not apply.
     """
-    plan = DecodePlan.of(index, frames)
+    index.check([int(frame) for frame in frames])
     workers = resolve_threads(threads)
     if size is not None:
         size = index.orientation.apply_size(*size)
-    width, height = size or (index.width, index.height)
-    most = max((len(span.frames) for span in plan.spans), default=0)
-    held = most * width * height * 3 * (workers + 1)
-    if workers > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
-        decoded = _side_by_side(plan, workers, size, native)
+    if index.source.is_remote and index.is_directly_readable:
+        decoded = _from_afar(index, frames, partial(_decoded, threads=workers, size=size, native=native))
     else:
-        decoded = _one_by_one(plan, workers, size, native)
+        decoded = _decoded(DecodePlan.of(index, frames), threads=workers, size=size, native=native)
     return _in_order(decoded, sorted({int(frame) for frame in frames}))
+
+
+def _decoded(
+    plan: DecodePlan,
+    ranges: Ranges | None = None,
+    *,
+    threads: int,
+    size: tuple[int, int] | None,
+    native: NativePixels | None,
+) -> Generator[Decoded, None, None]:
+    width, height = size or (plan.index.width, plan.index.height)
+    most = max((len(span.frames) for span in plan.spans), default=0)
+    held = most * width * height * 3 * (threads + 1)
+    make = partial(SpanDecoder, plan, native=native, ranges=ranges)
+    if threads > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
+        return _side_by_side(plan, make, threads, size)
+    return _one_by_one(plan, make(threads=threads), size)
+
+
+def _from_afar(
+    index: VideoIndex, frames: Sequence[int] | NDArray[np.integer], decode: Callable[..., Generator[Decoded]]
+) -> Generator[Decoded, None, None]:
+    """Fetch all packets that some frames of a remote file need at once, plan and decode; then those of the next."""
+    index.check_unchanged()
+    table = index.packets
+    for share in _shares(index, frames):
+        with Ranges(index.source, index.file_size) as ranges:
+            index = index.with_headers(())  # what is known of it by now
+            unread = [np.arange(run.start, run.stop) for run in unread_runs(index, share)]
+            if unread:
+                rows = np.concatenate(unread)
+                ranges.fetch(table.position[rows], table.size[rows])
+                index = index.with_headers(share, ranges)
+            plan = DecodePlan.of(index, share)
+            ranges.fetch(table.position[plan.packets], table.size[plan.packets])
+            yield from decode(plan, ranges)
+
+
+def _shares(index: VideoIndex, frames: Sequence[int] | NDArray[np.integer]) -> Iterator[list[int]]:
+    """`frames` in decoding order, cut between keyframes where their packets become too many to hold."""
+    frame_of = {int(index.packet_of[frame]): int(frame) for frame in frames}
+    before = np.append(0, np.cumsum(index.packets.size))
+    share: list[int] = []
+    start = end = held = 0
+    for row, run in decoding_runs(index, frames):
+        if share and held >= _FETCHED_BYTES and run.start > start:
+            yield share
+            share, end, held = [], 0, 0
+        held += int(before[run.stop] - before[max(run.start, end)])
+        start, end = run.start, run.stop
+        share.append(frame_of[row])
+    if share:
+        yield share
 
 
 def _raising(decoded: Generator[Decoded, None, None]) -> Generator[tuple[int, NDArray[np.uint8]], None, None]:
@@ -107,16 +162,14 @@ def _raising(decoded: Generator[Decoded, None, None]) -> Generator[tuple[int, ND
             yield frame, pixels
 
 
-def _one_by_one(
-    plan: DecodePlan, threads: int, size: tuple[int, int] | None, native: NativePixels | None
-) -> Generator[Decoded, None, None]:
-    with SpanDecoder(plan, threads, native) as decoder:
+def _one_by_one(plan: DecodePlan, decoder: SpanDecoder, size: tuple[int, int] | None) -> Generator[Decoded, None, None]:
+    with decoder:
         for span in plan.spans:
             yield from decoder.decode(span, size)
 
 
 def _side_by_side(
-    plan: DecodePlan, threads: int, size: tuple[int, int] | None, native: NativePixels | None
+    plan: DecodePlan, make: Callable[..., SpanDecoder], threads: int, size: tuple[int, int] | None
 ) -> Generator[Decoded, None, None]:
     """Spans on `threads` threads, one decoder each; at most one span more than threads is ready or under way."""
     idle: SimpleQueue[SpanDecoder] = SimpleQueue()
@@ -130,7 +183,7 @@ def _side_by_side(
 
     with ExitStack() as stack:
         for _ in range(min(threads, len(plan.spans))):
-            idle.put(stack.enter_context(SpanDecoder(plan, 1, native)))
+            idle.put(stack.enter_context(make(threads=1)))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="mediaref-decode"))
         ahead: deque[Future[list[Decoded]]] = deque()
         try:
@@ -163,8 +216,13 @@ class SpanDecoder:
     for certain, whatever times the container tells.
     """
 
-    def __init__(self, plan: DecodePlan, threads: int, native: NativePixels | None = None) -> None:
+    def __init__(
+        self, plan: DecodePlan, *, threads: int, native: NativePixels | None = None, ranges: Ranges | None = None
+    ) -> None:
+        """`ranges` has what was fetched of a remote file."""
         self._plan = plan
+        self._ranges = ranges
+        self._stats = current_stats()
         self._native = native
         self._index = plan.index
         self._frame_of = {int(self._index.packet_of[f]): int(f) for span in plan.spans for f in span.frames}
@@ -174,7 +232,7 @@ class SpanDecoder:
     def __enter__(self) -> SpanDecoder:
         av = import_av()
         with ExitStack() as stack:
-            self._reader = stack.enter_context(PacketReader(self._index))
+            self._reader = stack.enter_context(PacketReader(self._index, self._ranges))
             _, stream = stack.enter_context(opened(self._index.description or self._index.source))
             self._codec = stream.codec_context
             self._codec.thread_count = self._threads
@@ -197,12 +255,14 @@ class SpanDecoder:
         turning.
         """
         wanted = {int(self._index.packet_of[frame]) for frame in span.frames}
+        self._unread: CorruptMediaError | None = None
         attempt: Span | None = span
         while attempt is not None:
             try:
                 for row, picture in self._pictures(attempt):
                     if row in wanted:
                         wanted.discard(row)
+                        self._stats.add(frames_returned=1)
                         yield self._frame_of[row], self._to_array(picture, size)
                 break
             except _FalseStartError:
@@ -211,7 +271,8 @@ class SpanDecoder:
         for row in sorted(wanted):
             yield (
                 self._frame_of[row],
-                CorruptMediaError(
+                self._unread
+                or CorruptMediaError(
                     f"{self._name}: frame {self._frame_of[row]} (packet {row}, byte "
                     f"{int(self._index.packets.position[row])}) does not decode: the data is damaged, or pictures that "
                     "it depends on are missing"
@@ -251,9 +312,10 @@ class SpanDecoder:
         self._codec.reorder_depth = max(self._codec.reorder_depth, depth)
         trusted = self._index.parser is not None or span.start == 0
         try:
-            for row, packet in self._reader.read(span.packets.tolist()):
+            for row, packet in self._packets(span):
                 packet = self._with_headers(row, packet)
                 packet.pts = packet.dts = row
+                self._stats.add(packets_fed=1)
                 for found, picture in self._decode(packet):
                     trusted = trusted or self._is_clean_start(found, picture, span)
                     yield found, picture
@@ -265,6 +327,13 @@ class SpanDecoder:
         finally:
             if self._codec.is_open:
                 self._codec.flush_buffers()
+
+    def _packets(self, span: Span) -> Iterator[tuple[int, VideoPacket]]:
+        """The span's packets, as far as they can be read."""
+        try:
+            yield from self._reader.read(span.packets.tolist())
+        except CorruptMediaError as error:
+            self._unread = error  # of the frames that do not come because of it
 
     def _with_headers(self, row: int, packet: VideoPacket) -> VideoPacket:
         """The packet behind the parameter sets of those that were passed over: the ones in force may be among them."""

@@ -25,6 +25,8 @@ _log = logging.getLogger("mediaref")
 
 #: Reading on through this many packets costs about what a seek does.
 _WORTH_A_SEEK = 48
+#: How much of a remote file is fetched at once.
+_FETCHED_BYTES = 32 << 20
 #: Containers whose packets can be found by byte offset only: they have no index of times, or no times.
 _BYTE_SEEKABLE = frozenset({"mpegts", "mpeg", "h264", "hevc", "m4v"})
 
@@ -32,18 +34,18 @@ _BYTE_SEEKABLE = frozenset({"mpegts", "mpeg", "h264", "hevc", "m4v"})
 class PacketReader:
     """Reads packets of one video, in ascending order a call. Not to be shared by threads; use it in a `with` block."""
 
-    def __init__(self, index: VideoIndex) -> None:
+    def __init__(self, index: VideoIndex, ranges: Ranges | None = None) -> None:
+        """`ranges` has what was fetched of a remote file; it is not closed here."""
         self._index = index
         self._resources = ExitStack()
-        self._ranges = Ranges(index.source)
+        self._shared = ranges
         self._demuxer: _Demuxer | None = None
 
     def __enter__(self) -> PacketReader:
-        """Raises `CorruptMediaError` if the local file is not the one that was indexed."""
-        source = self._index.source
-        if source.path is not None and source.identity() != self._index.identity:
-            raise CorruptMediaError(f"{source.name}: has changed since it was indexed; index it again")
-        self._resources.enter_context(self._ranges)
+        """Raises `CorruptMediaError` if the file is not the one that was indexed."""
+        if self._shared is None:
+            self._index.check_unchanged()
+        self._ranges = self._shared or self._resources.enter_context(Ranges(self._index.source, self._index.file_size))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,7 +65,7 @@ class PacketReader:
     def _read_directly(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         packet_type = import_av().Packet
         table = self._index.packets
-        for row in rows:
+        for row in self._fetched(rows):
             position, size = int(table.position[row]), int(table.size[row])
             with translated_errors(self._index.source.name):
                 content = self._ranges.read(position, size)
@@ -75,6 +77,20 @@ class PacketReader:
             packet = packet_type(content)
             packet.is_keyframe = bool(table.is_key[row])
             yield row, packet
+
+    def _fetched(self, rows: Sequence[int]) -> Iterator[int]:
+        """`rows`, some at a time, with what they hold at hand if the file is a remote one."""
+        if not self._index.source.is_remote:
+            yield from rows
+            return
+        table = self._index.packets
+        asked = np.asarray(rows, np.int64)
+        batches = np.cumsum(table.size[asked]) // _FETCHED_BYTES
+        for batch in np.split(asked, np.flatnonzero(np.diff(batches)) + 1):
+            if self._shared is None:
+                self._ranges.forget()
+            self._ranges.fetch(table.position[batch], table.size[batch])
+            yield from batch.tolist()
 
 
 class _Demuxer:

@@ -1,0 +1,67 @@
+"""`ReadStats`: what was read, fed and returned, counted while a `with` block runs."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass
+class ReadStats:
+    """Counts what is read of videos within a `with` block, by this thread and by those that its calls start.
+
+        with ReadStats() as stats:
+            batch_decode(refs)
+        print(stats)
+
+    Blocks may be nested: each counts what happens in it.
+    """
+
+    #: Bytes read of files, headers of the protocols they came by not included.
+    bytes_read: int = 0
+    #: Reads of local files, and ranges asked of remote ones.
+    requests: int = 0
+    #: Packets that were given to a decoder.
+    packets_fed: int = 0
+    #: Different frames that were decoded.
+    frames_returned: int = 0
+    _outer: ReadStats | None = field(default=None, repr=False, compare=False)
+    _token: Token[ReadStats | None] | None = field(default=None, repr=False, compare=False)
+
+    def __enter__(self) -> Self:
+        self._outer = _counting.get()
+        self._token = _counting.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        _counting.reset(self._token)
+        self._token = None
+
+    def add(self, *, bytes_read: int = 0, requests: int = 0, packets_fed: int = 0, frames_returned: int = 0) -> None:
+        """Count, here and in the blocks around."""
+        with _adding:
+            stats: ReadStats | None = self
+            while stats is not None:
+                stats.bytes_read += bytes_read
+                stats.requests += requests
+                stats.packets_fed += packets_fed
+                stats.frames_returned += frames_returned
+                stats = stats._outer
+
+
+def current_stats() -> ReadStats:
+    """The innermost block's counters; some that nobody looks at where there is none."""
+    return _counting.get() or ReadStats()
+
+
+_counting: ContextVar[ReadStats | None] = ContextVar("mediaref_read_stats", default=None)
+_adding = threading.Lock()
