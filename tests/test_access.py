@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from web_server import WebServer
 
+from codec_video_prep import run_preinfer
 from mediaref import DataURI, MediaRef, batch_bit_costs, batch_decode, iter_decode
 from mediaref.bitcost import read_bit_costs
 from mediaref.errors import AccessDeniedError, InvalidReferenceError, MediaNotFoundError, StorageError
@@ -86,6 +87,30 @@ def test_files_that_go_into_data_uris_are_held_to_it(data: Path) -> None:
             DataURI.from_file(data / "link.png")
 
 
+def test_the_preparation_of_a_video_is_held_to_it(data: Path, tmp_path: Path) -> None:
+    with AccessPolicy(roots=[data]):
+        run_preinfer(str(data / "a.mp4"), str(tmp_path / "made"), num_sampled_frames=16)
+        with pytest.raises(AccessDeniedError):
+            run_preinfer(str(data / "way" / "a.mp4"), str(tmp_path / "refused"), num_sampled_frames=16)
+    assert (tmp_path / "made").is_dir()
+    assert not (tmp_path / "refused").exists()
+
+
+def test_what_a_dataset_embeds_is_held_to_it(data: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pytest.importorskip("datasets")
+    from mediaref.hf import MediaRefFeature
+
+    rows = pa.array(
+        [{"uri": str(data / name), "pts_ns": None} for name in ("a.png", "link.png")], MediaRefFeature.pa_type
+    )
+    with AccessPolicy(roots=[data]):
+        embedded = MediaRefFeature().embed_storage(rows[:1]).to_pylist()
+        assert embedded[0]["uri"].startswith("data:image/png")
+        with pytest.raises(AccessDeniedError):
+            MediaRefFeature().embed_storage(rows)
+
+
 @pytest.mark.parametrize(
     ("uri", "is_inside"),
     [
@@ -128,7 +153,7 @@ def test_relative_paths_and_relative_roots(data: Path, monkeypatch: pytest.Monke
         MediaRef(uri="a.png").to_ndarray()
         with pytest.raises(AccessDeniedError):
             MediaRef(uri="../secret/a.png").to_ndarray()
-        escaped = MediaRef(uri="../secret/a.png").resolve_relative_path(data)
+        escaped = MediaRef(uri="way/a.png").resolve_relative_path(data)
         with pytest.raises(AccessDeniedError):
             escaped.to_ndarray()
 

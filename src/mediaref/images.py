@@ -137,6 +137,8 @@ def _picture(array: NDArray[np.uint8], input_format: str) -> Image.Image:
 
 def read_header(data: bytes) -> Image.Image:
     """An image of which only the header has been read. Raises `LimitExceededError`, or what Pillow raises."""
+    if not data:
+        raise CorruptMediaError("the image is empty")
     try:
         image = _identified(data, Image.preinit)
     except UnidentifiedImageError:

@@ -13,7 +13,7 @@ MAX_DATA_URI_LENGTH = 1 << 30
 #: Most pixels of an image. Above twice Pillow's own `PIL.Image.MAX_IMAGE_PIXELS` that one must be raised too.
 MAX_IMAGE_PIXELS = 178_956_970
 
-#: Most pixels of a video's frame.
+#: Most pixels of a video's frame. Those of a frame that is larger than the first are bounded by about twice as many.
 MAX_FRAME_PIXELS = 1 << 27
 
 #: Most packets of a video stream: a packet takes about 100 bytes of its index.

@@ -175,7 +175,8 @@ class MediaRef(BaseModel):
         """This reference with a relative path put under `base_path`: a folder, a `file:` uri or a cloud uri.
 
         Absolute paths and `file:` uris are returned as they are; so are embedded and cloud uris, after an error or
-        a warning as `on_unresolvable` says.
+        a warning as `on_unresolvable` says. Raises `InvalidReferenceError` for a path that leads out of the base
+        by `..`.
         """
         if on_unresolvable not in {"error", "warn", "ignore"}:
             raise InvalidReferenceError(f"on_unresolvable is {on_unresolvable!r}; choose error, warn or ignore")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from mediaref.errors import InvalidReferenceError
 
@@ -62,11 +63,16 @@ def path_of_file_uri(uri: str) -> str:
     path = uri.split(":", 1)[1]
     if path.startswith("//"):
         path = "/" + path[2:].partition("/")[2]
-    return unquote(path)
+    return os.fsdecode(unquote_to_bytes(path.encode(errors="surrogateescape")))  # names need not be UTF-8
 
 
 def join(base: str, relative: str) -> str:
-    """`relative` under `base`, a path or a uri."""
+    """`relative` under `base`, a path or a uri. Raises `InvalidReferenceError` if it leads out of it."""
+    depth = 0
+    for part in Path(relative).parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            raise InvalidReferenceError(f"{shorten(relative)}: leads out of its base {shorten(base)}")
     scheme = scheme_of(base)
     if scheme == "file":
         base = path_of_file_uri(base)

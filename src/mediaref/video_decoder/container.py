@@ -47,7 +47,8 @@ def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
         file = stack.enter_context(source.open())  # of a local file for the plain errors: a folder, not allowed
         container = stack.enter_context(_container(file if source.path is None else source.path, source.name))
         stream = video_stream(container, source.name)
-        stream.codec_context.options = {"max_pixels": str(limits.MAX_FRAME_PIXELS)}
+        # For pictures that grow in mid-stream; FFmpeg counts their padding too. The first is looked at in the index.
+        stream.codec_context.options = {"max_pixels": str(2 * limits.MAX_FRAME_PIXELS)}
         yield container, stream
 
 
