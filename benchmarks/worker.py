@@ -56,11 +56,11 @@ JOBS = {job.__name__: job for job in (all_maps, some_maps, prepare, save_maps, s
 
 
 def forget_everything() -> None:
-    """Let no measurement profit from an earlier one: ours remembers the indexes of videos."""
+    """Let no measurement profit from an earlier one: ours remembers what it learned of videos."""
     if "mediaref" in sys.modules:
-        from mediaref.video_decoder import cache
+        from mediaref import cleanup_cache
 
-        cache.indexes.clear()
+        cleanup_cache()
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mediaref import native_costs
 from mediaref.bitcost import BitCost, bit_costs_or_errors, iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
-from mediaref.video_decoder import VideoIndex
+from mediaref.video_decoder import VideoIndex, cache
 from mediaref.video_decoder.reader import PacketReader
 
 Clip = Callable[[str], Path]
@@ -154,6 +154,7 @@ def test_a_window_takes_over_where_the_one_before_it_ended(clip: Clip, monkeypat
     monkeypatch.setattr(native_costs, "_WINDOW_BYTES", 0)
     monkeypatch.setattr(native_costs, "_FEWEST_A_THREAD", 4)
     rows = _rows_read(monkeypatch)
+    cache.checkpoints.clear()
     consumed = iter_bit_costs(index, range(len(index)), threads=1)
     next(consumed)
     assert len(rows) == 4
@@ -163,6 +164,8 @@ def test_a_window_takes_over_where_the_one_before_it_ended(clip: Clip, monkeypat
 
 def test_a_map_costs_no_more_than_its_group(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     index = VideoIndex.open(clip("vp9_gops"))
+    read_bit_costs(index)  # from here on all headers are known
+    cache.checkpoints.clear()
     rows = _rows_read(monkeypatch)
     read_bit_costs(index, [13])
     assert rows == [10, 11, 12, 13]
@@ -241,3 +244,32 @@ def test_a_damaged_frame_spoils_its_group_and_no_other(clip: Clip, tmp_path: Pat
     for ours, theirs in zip(results, sound, strict=True):
         if isinstance(ours, BitCost):
             assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["vp9_slow", "vp9_gops", "vp9_hidden", "vp9_frame_parallel"])
+def test_what_was_asked_before_changes_no_map(clip: Clip, name: str) -> None:
+    index = VideoIndex.open(clip(name))
+    whole = read_bit_costs(index)
+    for frames in ([3], [4, 6], [2], [5], [6, 7], [7], [1, 7]):
+        for ours, frame in zip(read_bit_costs(index, frames, threads=1), frames, strict=True):
+            assert_same(ours, whole[frame])
+
+
+def test_a_neighbouring_request_goes_on_where_the_last_one_ended(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = VideoIndex.open(clip("vp9_hidden"))
+    read_bit_costs(index)  # from here on all headers are known
+    rows = _rows_read(monkeypatch)
+
+    def read_for(frame: int) -> list[int]:
+        rows.clear()
+        read_bit_costs(index, [frame], threads=1)
+        return rows.copy()
+
+    cache.checkpoints.clear()
+    assert read_for(36) == list(range(37))
+    assert read_for(38) == [37, 38]
+    assert read_for(33) == [32, 33]
+    assert read_for(34) == [34]
+    assert read_for(5) == list(range(6))
+    cache.checkpoints.clear()
+    assert read_for(34) == list(range(35))

@@ -143,13 +143,37 @@ def test_a_checkpoint_goes_on_where_it_was_taken(clip: Callable[[str], Path]) ->
     parser.parse(packets[:4], [False] * 4)
     checkpoint = parser.copy()
     whole = parser.parse(packets[4:], [True] * len(packets[4:]))
-    looked = checkpoint.parse_last(packets[4:6], [False, True])
+    looked, further = checkpoint.parse_last(packets[4:6], [False, True])
     again = checkpoint.parse(packets[4:], [True] * len(packets[4:]))
-    for ours, theirs in ((looked[1], whole[1]), *zip(again, whole, strict=True)):
+    ((count, behind),) = further
+    assert count == 2
+    rest = behind.parse(packets[6:], [True] * len(packets[6:]))
+    for ours, theirs in ((looked[1], whole[1]), *zip(again, whole, strict=True), *zip(rest, whole[2:], strict=True)):
         assert isinstance(ours, list)
         assert isinstance(theirs, list)
         assert [cost.bits.tolist() for cost in ours] == [cost.bits.tolist() for cost in theirs]
     assert looked[0] == []
+
+
+def test_what_was_passed_over_is_an_error_behind_a_checkpoint_and_never_a_wrong_map(
+    clip: Callable[[str], Path],
+) -> None:
+    errors = 0
+    for name in ("vp9_frame_parallel", "vp9_hidden", "vp9_cyclic_refresh", "vp9_segments", "vp9_error_resilient"):
+        _, packets = packets_of(clip(name))
+        whole = ChainParser().parse(packets, [True] * len(packets))
+        for count in range(1, len(packets)):
+            wanted = [False] * (count - 1) + [True]
+            _, [*_, (_, behind)] = ChainParser().parse_last(packets[:count], wanted)
+            for ours, theirs in zip(
+                behind.parse(packets[count:], [True] * (len(packets) - count)), whole[count:], strict=True
+            ):
+                if isinstance(ours, ParseError):
+                    errors += 1
+                    continue
+                assert isinstance(theirs, list)
+                assert [cost.bits.tolist() for cost in ours] == [cost.bits.tolist() for cost in theirs]
+    assert errors
 
 
 def test_threads_do_not_change_the_answer(clip: Callable[[str], Path]) -> None:

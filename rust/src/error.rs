@@ -26,7 +26,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub fn corrupt(what: &'static str, bit: usize) -> Self {
+    pub const fn corrupt(what: &'static str, bit: usize) -> Self {
         Self { kind: ErrorKind::Corrupt(what), bit: bit as u64 }
     }
 

@@ -349,6 +349,8 @@ struct ChainParser {
     chain: vp9::ChainParser,
 }
 
+/// Parsers, and behind how many packets each can go on.
+type Checkpoints = Vec<(usize, ChainParser)>;
 type ChainResult = Result<Vec<vp9::Frame>, Error>;
 
 #[pymethods]
@@ -372,11 +374,17 @@ impl ChainParser {
         chain_costs(py, results)
     }
 
-    fn parse_last(&self, py: Python<'_>, packets: Vec<PyBackedBytes>, wanted: Vec<bool>) -> PyResult<Vec<Py<PyAny>>> {
+    fn parse_last(
+        &self,
+        py: Python<'_>,
+        packets: Vec<PyBackedBytes>,
+        wanted: Vec<bool>,
+    ) -> PyResult<(Vec<Py<PyAny>>, Checkpoints)> {
         check_wanted(&packets, &wanted)?;
         let packets: Vec<&[u8]> = packets.iter().map(|packet| packet.as_ref()).collect();
-        let results = py.detach(|| self.chain.clone().parse_wanted(&packets, &wanted));
-        chain_costs(py, results)
+        let vp9::Wanted { frames, checkpoints } = py.detach(|| self.chain.clone().parse_wanted(&packets, &wanted));
+        let checkpoints = checkpoints.into_iter().map(|(count, chain)| (count, Self { chain })).collect();
+        Ok((chain_costs(py, frames)?, checkpoints))
     }
 }
 

@@ -177,5 +177,12 @@ class ChainParser:
         """A checkpoint: both can go on from here."""
     def parse(self, packets: Sequence[bytes], wanted: Sequence[bool]) -> list[list[FrameCosts] | ParseError]:
         """Costs of the frames in each of the next packets: shown and hidden; an empty list for those not wanted."""
-    def parse_last(self, packets: Sequence[bytes], wanted: Sequence[bool]) -> list[list[FrameCosts] | ParseError]:
-        """As `parse`, but reads no more than the wanted packets depend on, and leaves the parser where it was."""
+    def parse_last(
+        self, packets: Sequence[bytes], wanted: Sequence[bool]
+    ) -> tuple[list[list[FrameCosts] | ParseError], list[tuple[int, ChainParser]]]:
+        """As `parse`, but reads no more than the wanted packets depend on, and leaves the parser where it was.
+
+        Gives checkpoints, too: parsers that can go on behind so many of the packets. There is one behind every 32 of
+        them and one behind all, up to the first damaged one. To such a parser a frame that needs what was passed over
+        is an error.
+        """

@@ -7,13 +7,14 @@ parsed in a chain from the last one where decoding can start.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from mediaref.video_decoder import cache
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.reader import PacketReader
 
@@ -29,6 +30,10 @@ _FEWEST_A_THREAD = 4
 _MOST_A_THREAD = 64
 #: Bytes of the maps of one luma sample, roughly: 4 for each 4x4 cell and some 26 for each block.
 _BYTES_A_SAMPLE = 0.35
+#: What a parser of VP9 holds: the maps of eight frames, motion vectors and segments; and four sets of probabilities.
+_STATE_BYTES_A_SAMPLE = 9 * _BYTES_A_SAMPLE
+_STATE_BYTES = 16 << 10
+_MOST_CHECKPOINTS = 8
 
 
 def frame_costs(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
@@ -85,6 +90,8 @@ class _Window:
 
 
 def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
+    from mediaref._native import ParseError
+
     chains = _Chains(index, frames, hidden)
     # Chains are shared out whole, so as many frames as may be are taken together.
     at_once = max(_frames_in_memory(index), _FEWEST_A_THREAD * threads)
@@ -92,10 +99,16 @@ def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden:
         for asked in _windows(frames, at_once):
             jobs = chains.jobs(asked)
             for job in jobs:
-                job.packets = [content for _, content in _contents(reader, job.rows)]
+                job.read(reader)
             made: dict[int, Costs] = {}
             for job, results in zip(jobs, pool.map(_Job.run, jobs), strict=True):
+                if job.goes_on_from_before and any(isinstance(costs, ParseError) for costs in results):
+                    # It was not damage, perhaps, but something that was passed over then.
+                    job = chains.anew(job)
+                    job.read(reader)
+                    results = job.run()
                 made.update(zip(job.rows, results, strict=True))
+                chains.remember(job)
             for frame in asked:
                 yield chains.of_frame(frame, made)
 
@@ -117,16 +130,28 @@ def _contents(reader: PacketReader, rows: Sequence[int]) -> Iterator[tuple[int, 
 class _Job:
     """Consecutive packets of one chain, to be parsed on one thread."""
 
-    def __init__(self, parser: ChainParser, rows: range, wanted: list[bool], goes_on: bool) -> None:
-        self.rows = rows
-        self.packets: list[bytes] = []
+    def __init__(self, parser: ChainParser, begin: int, wanted: list[int], goes_on: bool, from_before: bool) -> None:
+        self.rows = range(begin, wanted[-1] + 1)
+        self.wanted = wanted
+        #: It begins at a checkpoint of an earlier call.
+        self.goes_on_from_before = from_before
+        #: Where later calls can go on: numbers of packets and the parsers behind them.
+        self.checkpoints: list[tuple[int, ChainParser]] = []
         self._parser = parser
-        self._wanted = wanted
         self._goes_on = goes_on
+        self._packets: list[bytes] = []
+
+    def read(self, reader: PacketReader) -> None:
+        """Fetch the packets."""
+        self._packets = [content for _, content in _contents(reader, self.rows)]
 
     def run(self) -> list[Costs]:
-        parse = self._parser.parse if self._goes_on else self._parser.parse_last
-        return parse(self.packets, self._wanted)
+        wanted = set(self.wanted)
+        is_wanted = [row in wanted for row in self.rows]
+        if self._goes_on:
+            return self._parser.parse(self._packets, is_wanted)
+        costs, self.checkpoints = self._parser.parse_last(self._packets, is_wanted)
+        return costs
 
 
 class _Chains:
@@ -136,6 +161,7 @@ class _Chains:
         table = index.packets
         self._index = index
         self._hidden = hidden
+        self._state_bytes = int(_STATE_BYTES_A_SAMPLE * index.width * index.height) + _STATE_BYTES
         starts = table.is_recovery_point.copy()
         starts[0] = True
         self._starts = np.flatnonzero(starts)
@@ -166,6 +192,19 @@ class _Chains:
         shown = [costs for costs in own if costs.is_shown][-1:]
         return hidden + own if self._hidden else shown
 
+    def remember(self, job: _Job) -> None:
+        """Keep the job's checkpoints for later calls; the last ones of a chain if there are many."""
+        key = self._key(self._start(job.wanted[0]))
+        known = {checkpoint.row: checkpoint for checkpoint in cache.checkpoints.peek(key) or ()}
+        for count, parser in job.checkpoints:
+            row = job.rows[0] + count
+            known[row] = cache.Checkpoint(row, parser, self._state_bytes)
+        if job.checkpoints:
+            cache.checkpoints.keep(key, tuple(known[row] for row in sorted(known)[-_MOST_CHECKPOINTS:]))
+
+    def _key(self, start: int) -> Hashable:
+        return self._index.identity, start
+
     def _start(self, row: int) -> int:
         return int(self._starts[np.searchsorted(self._starts, row, side="right") - 1])
 
@@ -177,18 +216,27 @@ class _Chains:
                 first -= 1
         return range(first, row + 1)
 
+    def anew(self, job: _Job) -> _Job:
+        """The same from the chain's first packet on."""
+        start = self._start(job.wanted[0])
+        cache.checkpoints.keep(self._key(start), ())
+        self._parsers.pop(start, None)
+        return self._job(start, job.wanted)
+
     def _job(self, start: int, members: list[int]) -> _Job:
         from mediaref._native import ChainParser
 
         parser, begin = self._parsers.pop(start, (None, start))
+        from_before = False
         if parser is None or begin > members[0]:
             parser, begin = ChainParser(), start
+            for checkpoint in cache.checkpoints.peek(self._key(start)) or ():
+                if begin < checkpoint.row <= members[0]:
+                    parser, begin, from_before = checkpoint.parser.copy(), checkpoint.row, True
         goes_on = self._ends[start] > members[-1]
         if goes_on:
             self._parsers[start] = (parser, members[-1] + 1)
-        wanted = set(members)
-        rows = range(begin, members[-1] + 1)
-        return _Job(parser, rows, [row in wanted for row in rows], goes_on)
+        return _Job(parser, begin, members, goes_on, from_before)
 
 
 def _listed(costs: Costs) -> list[FrameCosts]:

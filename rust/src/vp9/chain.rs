@@ -30,6 +30,19 @@ pub struct ChainParser {
     decoder: DecoderState,
 }
 
+/// Checkpoints lie this many packets apart.
+const CHECKPOINT_DISTANCE: usize = 32;
+
+/// What came of parsing no more than the wanted packets depend on.
+#[derive(Debug)]
+pub struct Wanted {
+    /// For every packet; those of packets that are not wanted have no frames.
+    pub frames: Vec<Result<Vec<Frame>>>,
+    /// Parsers that can go on behind so many of the packets, the last one behind all of them unless some are damaged.
+    /// A frame that needs what was passed over is an error to them.
+    pub checkpoints: Vec<(usize, ChainParser)>,
+}
+
 /// The headers of one packet's frames, and where these lie in it.
 pub(super) type PacketHeaders = Vec<(Range<usize>, Header)>;
 
@@ -45,17 +58,29 @@ impl ChainParser {
     }
 
     /// Parses the frames of the `wanted` ones among the next packets, and of the others only what these depend on.
-    /// Gives a result for every packet; those of packets that are not wanted have no frames. Ends the chain: its state
-    /// is not complete behind frames that were passed over.
-    pub fn parse_wanted(mut self, packets: &[&[u8]], wanted: &[bool]) -> Vec<Result<Vec<Frame>>> {
-        let headers: Vec<_> = packets.iter().map(|packet| self.read_headers(packet)).collect();
+    pub fn parse_wanted(mut self, packets: &[&[u8]], wanted: &[bool]) -> Wanted {
+        let mut states = vec![];
+        let headers: Vec<_> = packets
+            .iter()
+            .map(|packet| {
+                let headers = self.read_headers(packet);
+                states.push(self.headers.clone());
+                headers
+            })
+            .collect();
         let work = plan(&headers, wanted);
-        let packets = packets.iter().zip(headers).zip(work).zip(wanted);
-        let frames_of = |(((packet, headers), work), wanted): (((&&[u8], _), Vec<Work>), &bool)| {
-            let frames = self.decode(packet, headers, |i| work[i]);
-            frames.map(|frames| if *wanted { frames } else { vec![] })
-        };
-        packets.map(frames_of).collect()
+        let mut result = Wanted { frames: Vec::with_capacity(packets.len()), checkpoints: vec![] };
+        let mut is_sound = true;
+        for (i, ((packet, headers), state)) in packets.iter().zip(headers).zip(states).enumerate() {
+            let frames = self.decode(packet, headers, |frame| work[i][frame]);
+            is_sound &= frames.is_ok();
+            let count = i + 1;
+            if is_sound && (count % CHECKPOINT_DISTANCE == 0 || count == packets.len()) {
+                result.checkpoints.push((count, Self { headers: state, decoder: self.decoder.clone() }));
+            }
+            result.frames.push(frames.map(|frames| if wanted[i] { frames } else { vec![] }));
+        }
+        result
     }
 
     /// Reads a packet's headers. Where that fails, no slot's size is known any more.

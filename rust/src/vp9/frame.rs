@@ -14,6 +14,8 @@ use crate::map::{Crop, FrameMap, PictureType};
 /// `tile_size` before every tile but the last.
 const TILE_SIZE_BYTES: usize = 4;
 
+const NOT_THERE: Error = Error::corrupt("a frame builds on one that is not there", 0);
+
 /// What frames take over from the ones before them, beside what their headers do.
 #[derive(Debug, Clone, Default)]
 pub struct DecoderState {
@@ -22,16 +24,16 @@ pub struct DecoderState {
     /// Maps of the frames in the reference slots, for `show_existing_frame`.
     slots: [Option<Arc<FrameMap>>; 8],
     previous: Option<Previous>,
-    /// `PrevSegmentIds`.
-    segment_ids: Arc<Vec<u8>>,
+    /// `PrevSegmentIds`; `None` behind a frame that was passed over and had its own.
+    segment_ids: Option<Arc<Vec<u8>>>,
 }
 
 /// The frame decoded before.
 #[derive(Debug, Clone)]
 struct Previous {
     header: Arc<FrameHeader>,
-    /// `PrevMvs` and `PrevRefFrames`: empty after intra frames.
-    motion: Arc<Vec<Motion>>,
+    /// `PrevMvs` and `PrevRefFrames`: empty after intra frames, `None` if the frame was passed over.
+    motion: Option<Arc<Vec<Motion>>>,
 }
 
 impl DecoderState {
@@ -45,15 +47,26 @@ impl DecoderState {
         self.reset_past(header);
         let (saved, mut probs, compressed) = self.probabilities(frame, header)?;
         let previous = self.previous.take();
-        let prev_motion = previous.as_ref().filter(|previous| header.takes_motion_from(&previous.header));
+        let prev_motion = match &previous {
+            Some(previous) if header.takes_motion_from(&previous.header) => {
+                Some(previous.motion.as_deref().ok_or(NOT_THERE)?)
+            }
+            _ => None,
+        };
+        let no_segment_ids = vec![];
+        let prev_segment_ids = match &self.segment_ids {
+            Some(ids) => ids,
+            None if header.segmentation.takes_map() => return Err(NOT_THERE),
+            None => &no_segment_ids,
+        };
         let context = FrameContext {
             header,
             compressed,
             probs: &probs,
             mi_rows: header.size.mi_rows(),
             mi_cols: header.size.mi_cols(),
-            prev_motion: prev_motion.map(|previous| previous.motion.as_slice()),
-            prev_segment_ids: &self.segment_ids,
+            prev_motion: prev_motion.map(Vec::as_slice),
+            prev_segment_ids,
         };
         let mut state = FrameState::new(&context);
         let mut map = new_map(header);
@@ -73,9 +86,9 @@ impl DecoderState {
         }
         self.save_probabilities(header, probs);
         if header.segmentation.enabled {
-            self.segment_ids = Arc::new(state.segment_ids);
+            self.segment_ids = Some(Arc::new(state.segment_ids));
         }
-        self.previous = Some(Previous { header: Arc::clone(header), motion: Arc::new(state.motion) });
+        self.previous = Some(Previous { header: Arc::clone(header), motion: Some(Arc::new(state.motion)) });
         let map = Arc::new(map);
         self.refresh_slots(header, Some(&map));
         Ok(map)
@@ -91,7 +104,10 @@ impl DecoderState {
         } else if header.refresh_frame_context {
             self.contexts[header.context()] = None;
         }
-        self.previous = Some(Previous { header: Arc::clone(header), motion: Arc::default() });
+        if header.segmentation.enabled {
+            self.segment_ids = None;
+        }
+        self.previous = Some(Previous { header: Arc::clone(header), motion: None });
         self.refresh_slots(header, None);
         Ok(())
     }
@@ -103,7 +119,7 @@ impl DecoderState {
         header: &FrameHeader,
     ) -> Result<(Arc<Probabilities>, Probabilities, CompressedHeader)> {
         let Some(saved) = self.contexts[header.context()].clone() else {
-            return Err(Error::corrupt("a frame builds on one that is not there", 0));
+            return Err(NOT_THERE);
         };
         let mut probs = Probabilities::clone(&saved);
         let start = header.uncompressed_size;
@@ -135,7 +151,7 @@ impl DecoderState {
     fn reset_past(&mut self, header: &FrameHeader) {
         let is_resized = self.previous.as_ref().is_none_or(|previous| previous.header.size != header.size);
         if header.resets_past() || is_resized {
-            self.segment_ids = Arc::new(vec![0; header.size.mi_rows() * header.size.mi_cols()]);
+            self.segment_ids = Some(Arc::new(vec![0; header.size.mi_rows() * header.size.mi_cols()]));
         }
         if header.resets_all_contexts() {
             let default = Arc::new(Probabilities::default());

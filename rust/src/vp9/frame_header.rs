@@ -88,6 +88,11 @@ impl Segmentation {
         self.feature(segment_id, SEG_LVL_REF_FRAME).map(|frame| frame as i8)
     }
 
+    /// Whether the frame takes over segments from the map before it.
+    pub fn takes_map(&self) -> bool {
+        self.enabled && (self.temporal_update || !self.update_map)
+    }
+
     /// Whether a segment's blocks are all skipped.
     pub fn skip(&self, segment_id: u8) -> bool {
         self.feature(segment_id, SEG_LVL_SKIP).is_some()

@@ -32,6 +32,6 @@ mod tables;
 mod tests;
 mod tile;
 
-pub use chain::{ChainParser, Frame};
+pub use chain::{ChainParser, Frame, Wanted};
 pub use frame_header::MAX_PICTURE_SAMPLES;
 pub use scanner::Scanner;

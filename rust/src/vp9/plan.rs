@@ -90,7 +90,7 @@ impl<'a> Needs<'a> {
             self.contexts[usize::from(header.frame_context_idx)] = false;
         }
         if work == Work::Everything && header.segmentation.enabled {
-            self.segment_ids = header.segmentation.temporal_update || !header.segmentation.update_map;
+            self.segment_ids = header.segmentation.takes_map();
         }
         if header.resets_past() {
             self.segment_ids = false;

@@ -6,11 +6,12 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from mediaref.errors import InvalidReferenceError
 
 if TYPE_CHECKING:
+    from mediaref._native import ChainParser
     from mediaref.video_decoder.index import VideoIndex
 
 _Value = TypeVar("_Value")
@@ -48,13 +49,7 @@ class BoundedCache(Generic[_Value]):
         value = make()
         with self._lock:
             if key not in self._values:
-                self._values[key] = value
-                self._held += self._weight(value)
-            while len(self._values) > (most or len(self._values)) or (
-                self._held > self._capacity and len(self._values) > 1
-            ):
-                _, dropped = self._values.popitem(last=False)
-                self._held -= self._weight(dropped)
+                self._keep(key, value, most)
         return value
 
     def peek(self, key: Hashable) -> _Value | None:
@@ -67,6 +62,22 @@ class BoundedCache(Generic[_Value]):
         with self._lock:
             if key in self._values:
                 self._values[key] = value
+
+    def keep(self, key: Hashable, value: _Value) -> None:
+        """Keep `value`, in the place of another one if there is one."""
+        with self._lock:
+            if key in self._values:
+                self._held -= self._weight(self._values.pop(key))
+            self._keep(key, value, None)
+
+    def _keep(self, key: Hashable, value: _Value, most: int | None) -> None:
+        self._values[key] = value
+        self._held += self._weight(value)
+        while len(self._values) > (most or len(self._values)) or (
+            self._held > self._capacity and len(self._values) > 1
+        ):
+            _, dropped = self._values.popitem(last=False)
+            self._held -= self._weight(dropped)
 
     def clear(self) -> None:
         """Forget all values."""
@@ -100,6 +111,25 @@ def _most_videos() -> int | None:
 indexes: BoundedCache[VideoIndex] = BoundedCache(1 << 21, _index_weight, _most_videos)
 
 
+class Checkpoint(NamedTuple):
+    """A parser of VP9 that can go on."""
+
+    #: Row of the packet that it comes to next.
+    row: int
+    #: Not to be changed: others may go on from it, too.
+    parser: ChainParser
+    #: Memory that it holds, roughly.
+    size: int
+
+
+#: Where parsing can go on within the chains of packets that were parsed last, by the video's identity and the row of
+#: the chain's first packet; in bytes.
+checkpoints: BoundedCache[tuple[Checkpoint, ...]] = BoundedCache(
+    64 << 20, lambda chain: sum(checkpoint.size for checkpoint in chain)
+)
+
+
 def cleanup_cache() -> None:
     """Forget everything that is kept about videos read before."""
     indexes.clear()
+    checkpoints.clear()
