@@ -18,7 +18,7 @@ from reference import digest, plain_decode
 
 from mediaref import cleanup_cache, limits
 from mediaref.bitcost import read_bit_costs
-from mediaref.errors import CorruptMediaError, LimitExceededError, MediaRefError
+from mediaref.errors import LimitExceededError, MediaRefError
 from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames
 from mediaref.video_decoder import index as index_module
 from mediaref.video_decoder.mp4 import Movie
@@ -240,28 +240,20 @@ def test_a_table_that_lies_loses_its_own_frames_and_no_others(clip: Clip, tmp_pa
     assert [digest(got[frame]) for frame in range(row)] == plain[:row]  # type: ignore[arg-type]
 
 
-def test_samples_beyond_the_end_are_named(clip: Clip, tmp_path: Path) -> None:
+def test_a_file_cut_off_behind_its_table_gives_the_frames_that_are_left(clip: Clip, tmp_path: Path) -> None:
     index = VideoIndex.open(clip("no_b"))
-    chunks = clip("no_b").read_bytes().count(b"stco")
-    assert chunks == 1
-    path = tmp_path / "cut.mp4"
     content = clip("no_b").read_bytes()
-    moov = content[content.index(b"moov") - 4 :]
-    keep = int(index.packets.position[10])
-    # The table first, then as much of the media data as there is: a download that broke off.
-    head = content[: content.index(b"mdat") - 4]
-    shift = len(moov)
-    table = bytearray(moov)
-    at = table.index(b"stco") + 12
-    for number in range(struct.unpack_from(">I", table, at - 4)[0]):
-        (offset,) = struct.unpack_from(">I", table, at + 4 * number)
-        struct.pack_into(">I", table, at + 4 * number, offset + shift)
-    path.write_bytes(head + table + content[len(head) : keep])
+    head, moov = content[: content.index(b"mdat") - 4], bytearray(content[content.index(b"moov") - 4 :])
+    at = moov.index(b"stco") + 12  # the table goes to the front, as for the web: its offsets grow by its own size
+    for number in range(struct.unpack_from(">I", moov, at - 4)[0]):
+        (offset,) = struct.unpack_from(">I", moov, at + 4 * number)
+        struct.pack_into(">I", moov, at + 4 * number, offset + len(moov))
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(head + moov + content[len(head) : int(index.packets.position[10])])
     cut = VideoIndex.open(path)
-    assert len(cut) == len(index)
-    assert [frame for frame, _ in decode_frames(cut, range(10), threads=1)] == list(range(10))
-    with pytest.raises(CorruptMediaError, match=r"cut\.mp4: packet 12 \(byte \d+\).*the file ends"):
-        list(decode_frames(cut, [12], threads=1))
+    assert len(cut) == 10
+    plain = plain_decode(clip("no_b"), index).pixels
+    assert [digest(pixels) for _, pixels in decode_frames(cut, range(10), threads=1)] == plain[:10]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from web_server import WebServer
 
 from mediaref import MediaRef, ReadStats, batch_bit_costs, batch_decode, cleanup_cache, iter_decode, ranges
-from mediaref.errors import CorruptMediaError, StorageError
+from mediaref.errors import CorruptMediaError, StorageError, TimestampError
 from mediaref.ranges import Ranges, coalesced
 from mediaref.storage import locate
 from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames, pyav
@@ -147,8 +148,19 @@ def test_frames_before_the_end_of_a_file_that_is_cut_come(server: WebServer, sit
     (site / "cut.mp4").write_bytes(whole[: int(index.packets.position[120])])
     refs = [MediaRef(uri=server.url("files/cut.mp4"), pts_ns=int(index.pts_ns[frame])) for frame in (4, 90, 150)]  # type: ignore[index]
     assert [pixels is None for pixels in batch_decode(refs, on_error="skip")] == [False, False, True]
-    with pytest.raises(CorruptMediaError, match=r"cut\.mp4: packet \d+ .*the file ends"):
+    with pytest.raises(TimestampError, match=r"cut\.mp4: no frame at"):
         batch_decode(refs)
+
+
+def test_packets_that_are_gone_cost_only_the_frames_that_need_them(server: WebServer, site: Path) -> None:
+    path = site / "shrinking.mp4"
+    path.write_bytes((site / "first.mp4").read_bytes())
+    index = replace(VideoIndex.open(path), file_size=VideoIndex.open(path).packets.position[120])
+    index = replace(index, source=locate(server.url("files/shrinking.mp4")), identity="")
+    index = replace(index, identity=index.source.identity())
+    got = dict(pyav.frames_or_errors(index, [4, 90, 150, 190]))
+    assert [isinstance(pixels, np.ndarray) for pixels in got.values()] == [True, True, False, False]
+    assert "is cut short: the file ends before it does" in str(got[190])
 
 
 def test_a_remote_video_is_streamed_in_parts(server: WebServer, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
