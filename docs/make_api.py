@@ -70,10 +70,12 @@ def _module(module: griffe.Module, seen: set[str]) -> str:
     for name in MODULES[module.path] or _public_names(module):
         found = module[name]
         made = found.final_target if found.is_alias else found
-        if made.path in seen or made.is_module:
-            continue
-        seen.add(made.path)
-        parts += _class(made) if made.is_class else _function(made, 3) if made.is_function else _constant(made, 3)
+        # A base class that is no public name itself is shown before the first class that builds on it.
+        for each in [*reversed(made.mro()), made] if made.is_class else [made]:
+            if each.path in seen or each.is_module:
+                continue
+            seen.add(each.path)
+            parts += _class(each) if each.is_class else _function(each, 3) if each.is_function else _constant(each, 3)
     return "\n".join(part for part in parts if part)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import codec_video_prep
 import mediaref
-from mediaref import errors
+from mediaref import errors, video_decoder
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -35,5 +35,5 @@ def test_every_public_name_has_a_heading() -> None:
         name for name, kind in vars(errors).items() if isinstance(kind, type) and kind.__module__ == errors.__name__
     ]
     assert len(kinds) > 5
-    for name in [*mediaref.__all__, *kinds, *codec_video_prep.__all__]:
+    for name in [*mediaref.__all__, *video_decoder.__all__, *kinds, *codec_video_prep.__all__]:
         assert f"`{name}`\n" in text or f"`codec_video_prep.{name}`\n" in text, name
