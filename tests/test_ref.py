@@ -186,7 +186,7 @@ def test_a_missing_backend_names_the_package() -> None:
 
 def test_import_stays_light() -> None:
     code = "import sys, mediaref; from mediaref import MediaRef; print([m for m in %r if m in sys.modules])"
-    heavy = ("av", "torch", "datasets", "pyarrow", "numpy", "PIL", "fsspec")
+    heavy = ("av", "torch", "datasets", "pyarrow", "numpy", "PIL", "fsspec", "aiohttp", "asyncio")
     shown = subprocess.run([sys.executable, "-c", code % (heavy,)], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
     assert sorted(mediaref.__all__) == mediaref.__all__

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from mediaref.batch import batch_bit_costs, batch_decode, iter_decode
     from mediaref.bitcost import BitCost
     from mediaref.data_uri import DataURI
@@ -26,11 +27,6 @@ __all__ = [
     "iter_decode",
 ]
 
-try:
-    __version__ = version("mediaref")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0.0.0.dev0"
-
 # Where each public name lives; imported on first use, so that `import mediaref` stays light.
 _HOMES = {
     "BitCost": "mediaref.bitcost",
@@ -47,12 +43,24 @@ logging.getLogger("mediaref").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module 'mediaref' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
 
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mediaref")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0.0.0.dev0"
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, "__version__"})

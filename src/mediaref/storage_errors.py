@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,7 +34,7 @@ def _translated(error: Exception, name: str) -> MediaRefError:
     for cause in _causes(error):
         if isinstance(cause, MediaRefError):  # of our HTTP client: fsspec calls it a file that is not there
             return cause.within(name)
-        if isinstance(cause, (TimeoutError, asyncio.TimeoutError)) or "Timeout" in type(cause).__name__:
+        if "Timeout" in type(cause).__name__:  # the builtin one, asyncio's before Python 3.11, those of the clients
             return StorageTimeoutError(f"{name}: the storage did not answer in time ({cause or type(cause).__name__})")
         status = getattr(cause, "status", None)
         if isinstance(status, int):
