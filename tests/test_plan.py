@@ -100,9 +100,21 @@ def test_a_plan_of_nothing_is_empty_and_one_past_the_end_an_error(clip: Clip) ->
             DecodePlan.of(index, [frame])
 
 
-def test_explain_says_what_is_fed(clip: Clip) -> None:
+def test_explain_says_what_is_fed_and_why(clip: Clip) -> None:
     index = VideoIndex.open(clip("plain"))
-    text = DecodePlan.of(index, [5, 20]).explain()
+    plan = DecodePlan.of(index, [5, 20])
+    text = plan.explain()
     assert "frames 5" in text
     assert "frames 20" in text
-    assert f"of {len(index.packets)} packets fed, 2 frames returned" in text
+    assert f"{len(plan.packets)} of {len(index.packets)} packets fed, 2 frames returned" in text
+    assert f"{plan.index.packets.size[plan.packets].sum()} of {index.packets.size.sum()} bytes read" in text
+    assert "a picture that resets the decoder" in text
+    assert "that no picture refers to" in text
+    for name, frame, reason in (
+        ("intra_refresh", 39, "a gradual refresh that is complete"),
+        ("open_gop", 39, "an intra picture that all later ones can be shown from"),
+        ("hevc_layers", 24, "serving other frames alone"),
+        ("mpeg4", 20, "a keyframe by the container"),
+    ):
+        assert reason in DecodePlan.of(VideoIndex.open(clip(name)), [frame]).explain()
+    assert "0 frames returned" in DecodePlan.of(index, []).explain()

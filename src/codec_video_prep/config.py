@@ -105,6 +105,8 @@ class PreinferConfig:
     bitcost_log_scale: bool = True
     readiness_coverage_bins: int = 3
     readiness_delta_ratio: float = 0.05
+    tolerance_ns: int = 0
+    """How far in time, in nanoseconds, a sampled frame may move to one that is cheaper to decode."""
 
     def __post_init__(self) -> None:
         for name in ("video", "out_dir"):
@@ -120,7 +122,7 @@ class PreinferConfig:
         _check_number(self, "num_sampled_frames", int, 1, MAX_SAMPLES)
         for name in ("min_group_frames", "max_group_frames", "readiness_coverage_bins", "thread_count"):
             _check_number(self, name, int, 1)
-        for name in ("max_pixels", "parallel_segments", "threads_per_segment", "segment_guard_frames"):
+        for name in ("max_pixels", "tolerance_ns", "parallel_segments", "threads_per_segment", "segment_guard_frames"):
             _check_number(self, name, int, 0)
         _check_number(self, "block_size", int, 2, 3)
         _check_number(self, "sample_fps", float, 0.0)

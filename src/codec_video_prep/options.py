@@ -28,6 +28,7 @@ HELP = {
     "readiness_delta_ratio": "gain a frame below which a ready group ends",
     "patch": "side of the model's patch in pixels",
     "block_size": "patches along a side of a block: 2 or 3",
+    "tolerance_ns": "how far a frame may move to a cheaper one, in nanoseconds",
     "max_pixels": "largest area of a prepared frame; 0 uses max_dim",
     "max_dim": "longer side of a prepared frame where max_pixels is 0",
     "no_resize": "keep the frame's size and pad it",

@@ -31,6 +31,7 @@ from codec_video_prep.video_facts import VideoFacts
 from mediaref.bitcost import iter_bit_costs
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.index import VideoIndex
+from mediaref.video_decoder.plan import nearest_cheap_frames
 from mediaref.video_decoder.pyav import decode_frames
 
 _log = logging.getLogger("mediaref")
@@ -80,6 +81,9 @@ def _sample(config: PreinferConfig, video: VideoFacts, clock: Clock) -> Sampled:
     with clock("sample_frames"):
         frames = _choose_frames(config, video)
     debug: dict[str, Any] = {"frame_sampling_mode": mode, "sampled_frames": len(frames)}
+    if config.tolerance_ns and mode != "all_frames":
+        with clock("find_cheap_frames"):
+            frames = nearest_cheap_frames(video.index, video.index.shown_ns(frames)[0], config.tolerance_ns)
     if config.avoid_keyframes and mode != "all_frames":
         with clock("avoid_keyframes"):
             frames = sampling.avoid_keyframes(frames, is_key)

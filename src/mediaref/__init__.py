@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mediaref.data_uri import DataURI
     from mediaref.read_stats import ReadStats
     from mediaref.ref import MediaRef
+    from mediaref.tolerance import nearby
     from mediaref.video_decoder.cache import cleanup_cache
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "batch_decode",
     "cleanup_cache",
     "iter_decode",
+    "nearby",
 ]
 
 # Where each public name lives; imported on first use, so that `import mediaref` stays light.
@@ -37,6 +39,7 @@ _HOMES = {
     "batch_decode": "mediaref.batch",
     "cleanup_cache": "mediaref.video_decoder.cache",
     "iter_decode": "mediaref.batch",
+    "nearby": "mediaref.tolerance",
 }
 
 logging.getLogger("mediaref").addHandler(logging.NullHandler())

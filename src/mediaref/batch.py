@@ -22,6 +22,7 @@ from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
 from mediaref.threads import resolve_threads
+from mediaref.tolerance import nearby
 
 if TYPE_CHECKING:
     from mediaref.bitcost import BitCost
@@ -81,6 +82,7 @@ def batch_decode(
     decoder_options: Options | None = None,
     image_decoder: str | None = None,
     image_decoder_options: Options | None = None,
+    tolerance_ns: int = 0,
     threads: int | None = None,
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
@@ -92,7 +94,8 @@ def batch_decode(
 
     Each video is read once, and only the packets that the asked frames depend on are decoded. `allow_images` and
     `allow_multi_video` say that references to images, or to more than one file, are meant; `allow_gap=False` refuses
-    requests with more than `gap_threshold` seconds between neighbours. `threads` None means the CPUs that this
+    requests with more than `gap_threshold` seconds between neighbours. With a `tolerance_ns` each reference gives the
+    frame that is cheapest to decode within it; `mediaref.nearby` tells which. `threads` None means the CPUs that this
     process may use. With `on_error="skip"` a reference that fails gives None in its place and a warning in the log.
     The decoder may be given as second argument too. A `strategy` of 0.3 there, or by name, changes no pixel, but the
     call is then taken as 0.3 took it: several videos are welcome, and images with a `UserWarning`.
@@ -110,6 +113,8 @@ def batch_decode(
     _check_kinds(asked, allow_images, allow_multi_video)
     if not allow_gap:
         _check_gaps(asked, gap_threshold)
+    if tolerance_ns:
+        asked = nearby(asked, tolerance_ns, storage_options=storage_options)
     return _batched(asked, partial(_decode_group, decoding), threads, on_error, storage_options)
 
 

@@ -80,6 +80,7 @@ class MediaRef(BaseModel):
         decoder_options: Options | None = None,
         image_decoder: str | None = None,
         image_decoder_options: Options | None = None,
+        tolerance_ns: int = 0,
         threads: int | None = None,
         storage_options: StorageOptions | None = None,
     ) -> NDArray[Any]:
@@ -94,15 +95,20 @@ class MediaRef(BaseModel):
         `torchcodec` or `tensorcodec`; of `image_decoder_options` there is `output_dtype="auto"`, which keeps 16-bit
         images as uint16.
 
+        With a `tolerance_ns` the frame may be another one that is on screen at most so many nanoseconds from `pts_ns`:
+        the one that is cheapest to decode. `mediaref.nearby` tells which that is.
+
         Raises `MediaNotFoundError` (a `FileNotFoundError`), `TimestampError` (no frame at that time),
         `InvalidReferenceError` (an unknown option, ...), other kinds of `MediaRefError` that are `ValueError`s, and
         `MissingDependencyError` (an `ImportError`).
         """
         from mediaref import batch
         from mediaref.decoding import Decoding
+        from mediaref.tolerance import nearby
 
         decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
-        return batch.load(self, decoding, threads=threads, storage_options=storage_options)
+        (ref,) = nearby([self], tolerance_ns, storage_options=storage_options) if tolerance_ns else (self,)
+        return batch.load(ref, decoding, threads=threads, storage_options=storage_options)
 
     def to_rgb_array(
         self, *, keep_av_open: bool = False, storage_options: StorageOptions | None = None

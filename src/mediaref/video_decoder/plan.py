@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from mediaref.errors import InvalidReferenceError
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import PacketTable
 
@@ -42,8 +43,10 @@ class DecodePlan:
         """Plan for `frames` (display indices, in any order, repeats allowed). Raises `FrameIndexError`.
 
         For each frame, decoding starts at the last packet from which it comes out exactly: an IDR picture, or an
-        intra picture with a recovery point if the frame is shown after it. From there on, packets are left out
-        that no other picture is predicted from and nobody asked for (where the codec's headers are read). Headers
+        intra picture with a recovery point if the frame is shown after it, or the beginning of a gradual refresh that
+        is complete by then. From there on, only those packets are fed that the frames depend on, where the codec's
+        headers are read: by the reference picture sets of HEVC, the reference slots and contexts of VP9; of H.264 all
+        that are referenced at all, for its decoders must see them to keep their buffers right. Headers
         that matter and have not been read yet are read now; see `VideoIndex.with_headers`.
         """
         index.check([int(frame) for frame in frames])
@@ -86,21 +89,91 @@ class DecodePlan:
         return notebook.plan_html(self)
 
     def explain(self) -> str:
-        """What is read and why, for a person to read."""
+        """What is read and why, for a person to read: a paragraph for each span, and the sum."""
         table = self.index.packets
-        lines = []
-        for span in self.spans:
-            end = int(span.packets[-1]) + 1
-            kind = "IDR picture" if table.is_idr[span.start] else "point of recovery"
-            asked = ", ".join(map(str, span.frames[:8].tolist())) + (", ..." if len(span.frames) > 8 else "")
-            lines.append(
-                f"packets {span.start}..{end - 1}: start at the {kind}, feed {len(span.packets)} "
-                f"({int(table.size[span.packets].sum())} bytes), "
-                f"leave out {end - span.start - len(span.packets)} that nothing depends on -> frames {asked}"
-            )
         total = len(self.packets)
-        share = f"{total} of {len(table)} packets fed, {sum(len(span.frames) for span in self.spans)} frames returned"
-        return "\n".join([*lines, share])
+        frames = sum(len(span.frames) for span in self.spans)
+        end = max((int(span.packets[-1]) for span in self.spans), default=-1)
+        return "\n".join(
+            [
+                *(line for span in self.spans for line in self._explain_span(span)),
+                f"{total} of {len(table)} packets fed, {frames} frames returned",
+                f"{int(table.size[self.packets].sum())} of {int(table.size.sum())} bytes read; the "
+                f"{len(table) - 1 - end} packets behind the last frame are not looked at",
+            ]
+        )
+
+    def _explain_span(self, span: Span) -> Iterator[str]:
+        table, end = self.index.packets, int(span.packets[-1]) + 1
+        rows = np.arange(span.start, end)
+        left_out = np.setdiff1d(rows, span.packets)
+        targets = [row for frame in span.frames.tolist() for row in self.index.packets_of(frame)]
+        helpers = np.setdiff1d(span.packets, targets)
+        asked = ", ".join(map(str, span.frames[:8].tolist())) + (", ..." if len(span.frames) > 8 else "")
+        yield f"packets {span.start}..{end - 1} for frames {asked}"
+        yield f"  start at packet {span.start}: {self._kind_of_start(span.start)}"
+        yield f"  feed {len(span.packets)} ({_bytes(table, span.packets)}): {len(targets)} of the frames asked for"
+        if len(helpers):
+            yield f"    and {len(helpers)} ({_bytes(table, helpers)}) that these depend on, or may"
+        if len(left_out):
+            unreferenced = int((~table.is_referenced[left_out]).sum())
+            reasons = [
+                f"{unreferenced} that no picture refers to" if unreferenced else "",
+                f"{len(left_out) - unreferenced} serving other frames alone" if unreferenced < len(left_out) else "",
+            ]
+            yield f"  leave out {len(left_out)} ({_bytes(table, left_out)}): {', '.join(filter(None, reasons))}"
+
+    def _kind_of_start(self, row: int) -> str:
+        table = self.index.packets
+        if self.index.parser is None:
+            return "a keyframe by the container, which is checked"
+        if table.is_idr[row]:
+            return "a picture that resets the decoder"
+        if not table.is_recovery_point[row]:
+            return "the first packet, for there is no better start before the frames"
+        if table.recovery_frames[row]:
+            return f"a gradual refresh that is complete {table.recovery_frames[row]} reference frames later"
+        return "an intra picture that all later ones can be shown from"
+
+
+def _bytes(table: PacketTable, rows: NDArray[np.int64]) -> str:
+    return f"{int(table.size[rows].sum())} bytes"
+
+
+def packets_to_feed(index: VideoIndex, frames: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+    """What each of `frames` would cost by itself: the number of packets that its own plan feeds, int64[n].
+
+    Raises as `DecodePlan.of`.
+    """
+    index.check([int(frame) for frame in frames])
+    index = index.with_headers(int(frame) for frame in frames)
+    starts = _Starts(index)
+    return np.array([len(_span(index, starts.of(int(frame)), [int(frame)]).packets) for frame in frames], np.int64)
+
+
+def nearest_cheap_frames(index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int) -> NDArray[np.int64]:
+    """For each time a frame that is cheap to reach and on screen at most `tolerance_ns` nanoseconds from it: int64[n].
+
+    Of all frames within the tolerance it is one that the decoder must be fed the fewest packets for (a keyframe, or one
+    soon behind it), and of equally cheap ones the nearest. Each time is looked at by itself. `index.pts_ns[frames]`
+    are the times that were chosen. A tolerance of 0 gives the frames of `VideoIndex.frames_at`.
+    Raises `InvalidReferenceError` (a `ValueError`) for a negative tolerance, and `TimestampError`.
+    """
+    if tolerance_ns < 0:
+        raise InvalidReferenceError(f"tolerance_ns is {tolerance_ns}; it must be 0 or more")
+    exact = index.frames_at(pts_ns)
+    begin, end = index.span_ns()
+    times = [int(time) for time in np.asarray(pts_ns, dtype=object).reshape(-1)]
+    first = index.frames_at([max(begin, time - tolerance_ns) for time in times])
+    last = index.frames_at([min(end - 1, time + tolerance_ns) for time in times])
+    reach = [range(low, high + 1) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
+    candidates = sorted(set().union(*reach))
+    cost = dict(zip(candidates, packets_to_feed(index, candidates).tolist(), strict=True))
+    chosen = [
+        min(near, key=lambda frame, at=at: (cost[frame], abs(frame - at)))  # type: ignore[misc]
+        for near, at in zip(reach, exact.tolist(), strict=True)
+    ]
+    return np.array(chosen, np.int64)
 
 
 class _Run(NamedTuple):

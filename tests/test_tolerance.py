@@ -1,0 +1,91 @@
+"""Frames chosen by what they cost, within a tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codec_video_prep import run_preinfer
+from mediaref import MediaRef, batch_decode, nearby
+from mediaref.video_decoder import DecodePlan, VideoIndex, nearest_cheap_frames, packets_to_feed
+
+Clip = Callable[[str], Path]
+
+FRAME = 10**9 // 30
+
+
+def test_costs_are_those_of_plans_for_single_frames(clip: Clip) -> None:
+    index = VideoIndex.open(clip("pyramid"))
+    frames = [0, 7, 3, 30, 7]
+    assert packets_to_feed(index, frames).tolist() == [len(DecodePlan.of(index, [f]).packets) for f in frames]
+
+
+@pytest.mark.parametrize("name", ["pyramid", "hevc_layers", "variable_rate", "vp9_gops", "mpeg4"])
+@pytest.mark.parametrize("tolerance", [0, FRAME, 4 * FRAME, 10**12])
+def test_the_chosen_frame_is_in_reach_and_no_other_in_reach_is_cheaper(clip: Clip, name: str, tolerance: int) -> None:
+    index = VideoIndex.open(clip(name))
+    begins, ends = index.shown_ns(np.arange(len(index)))
+    cost = packets_to_feed(index, np.arange(len(index)))
+    times = np.linspace(begins[0], ends[-1] - 1, 17).astype(np.int64)
+    chosen = nearest_cheap_frames(index, times, tolerance)
+    for time, frame in zip(times, chosen, strict=True):
+        in_reach = (begins <= time + tolerance) & (ends > time - tolerance)
+        assert in_reach[frame]
+        assert cost[frame] == cost[in_reach].min()
+    if tolerance == 0:
+        assert chosen.tolist() == index.frames_at(times).tolist()
+    if tolerance == 10**12:
+        assert (cost[chosen] == 1).all()
+
+
+def test_the_nearest_of_equally_cheap_frames_is_taken(clip: Clip) -> None:
+    index = VideoIndex.open(clip("long"))
+    assert index.pts_ns is not None
+    keys = np.flatnonzero(index.is_key)
+    target = int(keys[2] + 3)
+    assert nearest_cheap_frames(index, [index.pts_ns[target]], 10**12).tolist() == [keys[2]]
+
+
+def test_references_tell_the_time_of_the_frame_that_is_decoded(clip: Clip, tmp_path: Path) -> None:
+    path = str(clip("long"))
+    refs = [MediaRef(uri=path, pts_ns=time) for time in (10**9, 3 * 10**9)]
+    outside = MediaRef(uri=path, pts_ns=10**15)
+    others = [MediaRef(uri=str(tmp_path / "none.mp4"), pts_ns=0), MediaRef(uri="a.png"), outside]
+    moved = nearby([*refs, *others], 700_000_000)
+    assert moved[2:] == others
+    index = VideoIndex.open(path)
+    assert all(index.is_key[index.frame_at(ref.pts_ns or 0)] for ref in moved[:2])
+    assert all(abs((new.pts_ns or 0) - (old.pts_ns or 0)) <= 700_000_000 for new, old in zip(moved, refs, strict=False))
+    wanted = batch_decode(moved[:2])
+    for made in (
+        batch_decode(refs, tolerance_ns=700_000_000),
+        [ref.to_ndarray(tolerance_ns=700_000_000) for ref in refs],
+    ):
+        np.testing.assert_array_equal(made, wanted)
+    assert not np.array_equal(batch_decode(refs), wanted)
+
+
+def test_a_negative_tolerance_is_refused(clip: Clip) -> None:
+    ref = MediaRef(uri=str(clip("plain")), pts_ns=0)
+    with pytest.raises(ValueError, match="tolerance_ns is -1"):
+        ref.to_ndarray(tolerance_ns=-1)
+    with pytest.raises(ValueError, match="tolerance_ns is -1"):
+        batch_decode([ref], tolerance_ns=-1)
+    with pytest.raises(ValueError, match="tolerance_ns"):
+        run_preinfer(str(clip("plain")), "out", tolerance_ns=-1)
+
+
+def test_a_preparation_samples_cheap_frames(clip: Clip, tmp_path: Path) -> None:
+    options = {"num_sampled_frames": 12, "max_pixels": 0, "max_dim": 112, "avoid_keyframes": False}
+    index = VideoIndex.open(clip("long"))
+    costs = []
+    for tolerance in (0, 10**9):
+        out = tmp_path / str(tolerance)
+        run_preinfer(str(clip("long")), str(out), tolerance_ns=tolerance, **options)
+        frames = np.load(out / "frame_ids.npy")
+        costs.append(len(DecodePlan.of(index, np.unique(frames)).packets))
+        assert len(frames) == 12
+    assert costs[1] < costs[0] / 4
