@@ -149,7 +149,7 @@ impl<'a> BitReader<'a> {
         self.u(1) != 0
     }
 
-    /// `ue(v)` (9.1); codes of more than 32 leading zeros do not exist.
+    /// `ue(v)` (9.1), at most 2^32 - 2: so the magnitude of any `se(v)` fits 31 bits.
     #[inline(always)]
     pub fn ue(&mut self) -> Result<u32> {
         let window = self.window();
@@ -168,12 +168,11 @@ impl<'a> BitReader<'a> {
         let mut zeros = 0;
         while !self.flag() {
             zeros += 1;
-            if zeros > 32 || self.pos > self.end {
+            if zeros > 31 || self.pos > self.end {
                 return Err(Error::corrupt("Exp-Golomb code without an end", start));
             }
         }
-        let value = (1u64 << zeros) - 1 + u64::from(self.u(zeros));
-        u32::try_from(value).map_err(|_| Error::corrupt("Exp-Golomb code above 32 bits", start))
+        Ok((1 << zeros) - 1 + self.u(zeros))
     }
 
     /// `se(v)` (9.1.1).
@@ -232,7 +231,7 @@ mod tests {
         let values: Vec<u32> = (0..32)
             .flat_map(|n| [(1u64 << n) - 1, 1 << n, (1 << n) + 1])
             .map(|v| v as u32)
-            .chain([u32::MAX - 1, u32::MAX])
+            .chain([u32::MAX - 1])
             .collect();
         let mut bits = vec![];
         values.iter().for_each(|&v| put_ue(&mut bits, v));
@@ -242,6 +241,18 @@ mod tests {
             assert_eq!(reader.ue().unwrap(), v);
         }
         assert_eq!(reader.pos(), bits.len());
+    }
+
+    #[test]
+    fn the_widest_signed_codes_fit_and_wider_ones_are_an_error() {
+        let mut bits = vec![];
+        [u32::MAX - 2, u32::MAX - 1].iter().for_each(|&code| put_ue(&mut bits, code));
+        bits.extend([0; 32].iter().chain(&[1]).chain(&[0; 32]));
+        let bytes = pack(&bits);
+        let mut reader = BitReader::new(&bytes);
+        assert_eq!(reader.se().unwrap(), i32::MAX);
+        assert_eq!(reader.se().unwrap(), -i32::MAX);
+        assert!(reader.se().is_err());
     }
 
     #[test]

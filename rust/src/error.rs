@@ -43,4 +43,9 @@ impl Error {
         self.bit += bits as u64;
         self
     }
+    /// The same error, at the end of its `bits` where it was met behind it: what is read there is zeros.
+    pub fn within(mut self, bits: usize) -> Self {
+        self.bit = self.bit.min(bits as u64);
+        self
+    }
 }

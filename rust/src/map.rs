@@ -53,7 +53,7 @@ pub struct Crop {
 }
 
 /// One frame's costs. `syntax`, `information`, `qp` and `kind` are `rows * cols`, row by row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FrameMap {
     pub picture_type: PictureType,
     pub unit: u32,
@@ -111,7 +111,7 @@ impl FrameMap {
 }
 
 /// Bits spread over cells of 4x4 luma samples.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CellGrid {
     pub rows: usize,
     pub cols: usize,

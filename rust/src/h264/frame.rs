@@ -69,7 +69,7 @@ impl<'a> Frame<'a> {
     fn parse(&mut self, packets: &[&[u8]]) -> Result<FrameMap> {
         let mut before = 0;
         for packet in packets {
-            self.packet(packet).map_err(|error| error.moved_by(before))?;
+            self.packet(packet).map_err(|error| error.within(packet.len() * 8).moved_by(before))?;
             before += packet.len() * 8;
         }
         self.finish(before as u64)

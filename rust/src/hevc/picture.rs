@@ -29,7 +29,7 @@ pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]], scratch: &mut Scratch)
     let mut frame = Frame { sets: Cow::Borrowed(sets), picture: None, overhead_bits: 0, rbsp: &mut scratch.rbsp };
     let mut packet_start = 0;
     for packet in packets {
-        frame.parse_packet(packet).map_err(|error| error.moved_by(packet_start * 8))?;
+        frame.parse_packet(packet).map_err(|error| error.within(packet.len() * 8).moved_by(packet_start * 8))?;
         packet_start += packet.len();
     }
     let mut map = match frame.picture {
