@@ -1,13 +1,14 @@
 """Damaged videos, and what the public API must make of them: results or errors of ours, in bounded time and memory.
 
 The tests try a few; `python tests/hostile.py 100000` tries as many as you like, in processes of their own, so that
-a crash is seen and not suffered. File `number` is always the same: `python tests/hostile.py --only NUMBER` looks at one again.
+a crash is seen and not suffered. A file's number tells all about it: `--only NUMBER` looks at one again.
 """
 
 from __future__ import annotations
 
 import argparse
 import faulthandler
+import json
 import logging
 import os
 import random
@@ -284,7 +285,9 @@ def _work(sound: Path, first: int, count: int, every_prepared: int) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     if memory > MOST_MEMORY_MIB:
         report.faults.append(f"files {first} to {first + count}: {memory} MiB of memory")
-    print(repr({"outcomes": dict(report.outcomes), "faults": report.faults, "slowest": report.slowest, "memory": memory}))
+    print(
+        repr({"outcomes": dict(report.outcomes), "faults": report.faults, "slowest": report.slowest, "memory": memory})
+    )
 
 
 def main() -> int:
@@ -319,13 +322,15 @@ def _run_all(sound: str, first: int, files: int, every_prepared: int) -> int:
             faults += 1
             print(f"files {start} to {start + count}: the process ended with {done.returncode}\n{done.stderr[-4000:]}")
             continue
-        found = eval(done.stdout.splitlines()[-1])
+        found = json.loads(done.stdout.splitlines()[-1])
         outcomes.update(found["outcomes"])
         faults += len(found["faults"])
-        slowest, memory = max(slowest, found["slowest"]), max(memory, found["memory"])
+        slowest, memory = max(slowest, tuple(found["slowest"])), max(memory, found["memory"])
         for fault in found["faults"]:
             print(fault, flush=True)
-    print(f"{files} damaged files in {time.monotonic() - begin:.0f} s: {faults} faults; slowest call {slowest[0]:.2f} s")
+    print(
+        f"{files} damaged files in {time.monotonic() - begin:.0f} s: {faults} faults; slowest call {slowest[0]:.2f} s"
+    )
     print(f"({slowest[1]}); most memory of a process {memory} MiB")
     for outcome, times in sorted(outcomes.items()):
         print(f"  {outcome}: {times}")

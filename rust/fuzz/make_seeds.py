@@ -53,10 +53,11 @@ def write_seed(out: Path, name: str, path: Path) -> None:
         (folder / name).write_bytes(b"".join(struct.pack(">H", len(part)) + part for part in found))
 
 
-def cheap(options: dict[str, str]) -> dict[str, str]:
+def cheap(codec: str, options: dict[str, str]) -> dict[str, str]:
     """The same encoder settings for a few bits a frame: an input is parsed in no time, and half of it is headers."""
     made = {name: f"{value}:crf=42" if name.endswith("-params") else value for name, value in options.items()}
-    return {**made, **({"b": "20k"} if options.get("b", "0") != "0" else {})}
+    is_lossy_vp9 = codec == "libvpx-vp9" and "lossless" not in options
+    return {**made, "qmin": "57", "qmax": "63", "crf": "60"} if is_lossy_vp9 else made
 
 
 def small_clips(folder: Path) -> Iterable[Path]:
@@ -64,9 +65,10 @@ def small_clips(folder: Path) -> Iterable[Path]:
         recipe = CLIPS[name]
         arguments = {**recipe.arguments, "frames": min(6, recipe.arguments.get("frames", 6)), "audio": False}
         arguments.pop("timestamps", None)
-        arguments["options"] = cheap(arguments.get("options", {}))
+        codec = arguments.setdefault("codec", "libx264")
         if name not in SIZED:
-            arguments["size"] = SMALL[arguments.get("codec", "libx264")]
+            arguments["size"] = SMALL[codec]
+        arguments["options"] = cheap(codec, arguments.get("options", {}))
         yield dataclasses.replace(recipe, arguments=arguments, edit_start=None).build(folder, name)
 
 

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from contextvars import copy_context
 from functools import partial
 from itertools import groupby, pairwise
@@ -256,11 +256,13 @@ def _batched(
             return dict.fromkeys((position for position, _ in group), error)
 
     results: list[Any] = [None] * len(refs)
-    with ThreadPoolExecutor(workers, thread_name_prefix="mediaref-batch") as pool:
+    with ExitStack() as stack:
+        run_all: Callable[..., Iterator[_Outcome]] = map  # one file needs no thread, and heeds Ctrl-C at once
+        if min(workers, len(groups)) > 1:
+            run_all = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="mediaref-batch")).map
         share = max(1, workers // max(1, len(groups)))
         contexts = [copy_context() for _ in groups]  # an access policy that is in force here is so in the threads
-        done = pool.map(lambda context, group: context.run(outcome, group, share), contexts, groups.values())
-        for outcomes in done:
+        for outcomes in run_all(lambda context, group: context.run(outcome, group, share), contexts, groups.values()):
             for position, result in outcomes.items():
                 results[position] = _settled(result, refs[position], on_error)
     return results

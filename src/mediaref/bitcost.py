@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -148,7 +149,7 @@ def bit_costs_or_errors(
     hidden: bool = False,
     threads: int | None = None,
     storage_options: StorageOptions | None = None,
-) -> Iterator[BitCost | MediaRefError]:
+) -> Generator[BitCost | MediaRefError, None, None]:
     """As `iter_bit_costs`, but a frame that cannot be parsed gives its error in its place, and the rest goes on."""
     index = _parsed_index(video, storage_options)
     index.check(frames)
@@ -166,14 +167,17 @@ def _parsed_index(
     return index
 
 
-def _raising(costs: Iterator[BitCost | MediaRefError]) -> Generator[BitCost, None, None]:
-    for cost in costs:
-        if isinstance(cost, MediaRefError):
-            raise cost
-        yield cost
+def _raising(costs: Generator[BitCost | MediaRefError, None, None]) -> Generator[BitCost, None, None]:
+    with closing(costs):  # an error holds on to this frame: the file must not stay open for as long as it is kept
+        for cost in costs:
+            if isinstance(cost, MediaRefError):
+                raise cost
+            yield cost
 
 
-def _iterate(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[BitCost | MediaRefError]:
+def _iterate(
+    index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool
+) -> Generator[BitCost | MediaRefError, None, None]:
     placements: dict[tuple[object, ...], _Placement] = {}  # one for each size that the coded pictures have
     for frame, costs in zip(frames, frame_costs(index, frames, threads, hidden), strict=True):
         if not isinstance(costs, list):

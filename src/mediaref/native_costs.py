@@ -95,20 +95,23 @@ def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden:
     chains = _Chains(index, frames, hidden)
     # Chains are shared out whole, so as many frames as may be are taken together.
     at_once = max(_frames_in_memory(index), _FEWEST_A_THREAD * threads)
-    with PacketReader(index) as reader, ThreadPoolExecutor(threads, thread_name_prefix="mediaref-chain") as pool:
+    with PacketReader(index) as reader:
         for asked in _windows(frames, at_once):
             jobs = chains.jobs(asked)
             for job in jobs:
                 job.read(reader)
             made: dict[int, Costs] = {}
-            for job, results in zip(jobs, pool.map(_Job.run, jobs), strict=True):
-                if job.goes_on_from_before and any(isinstance(costs, ParseError) for costs in results):
-                    # It was not damage, perhaps, but something that was passed over then.
-                    job = chains.anew(job)
-                    job.read(reader)
-                    results = job.run()
-                made.update(zip(job.rows, results, strict=True))
-                chains.remember(job)
+            # A pool for each window, gone before its frames are handed out: an iterator that is dropped half-way may
+            # be closed by the garbage collector, where waiting for a thread may be waiting for ever.
+            with ThreadPoolExecutor(threads, thread_name_prefix="mediaref-chain") as pool:
+                for job, results in zip(jobs, pool.map(_Job.run, jobs), strict=True):
+                    if job.goes_on_from_before and any(isinstance(costs, ParseError) for costs in results):
+                        # It was not damage, perhaps, but something that was passed over then.
+                        job = chains.anew(job)
+                        job.read(reader)
+                        results = job.run()
+                    made.update(zip(job.rows, results, strict=True))
+                    chains.remember(job)
             for frame in asked:
                 yield chains.of_frame(frame, made)
 

@@ -102,7 +102,11 @@ fn framing(extradata: &[u8]) -> Framing {
 /// Damages one unit and leaves the framing around it whole.
 fn within_a_unit(codec: Codec, input: &mut Input, random: &mut Random) {
     let framing = framing(&input.extradata);
-    let chosen = random.below(input.packets.len());
+    let mut chosen = random.below(input.packets.len());
+    if codec == Codec::Vp9 && chosen == 0 {
+        // After a damaged key frame the others are all refused.
+        chosen = random.below(input.packets.len());
+    }
     let Some(packet) = input.packets.get_mut(chosen) else { return };
     let ranges = match codec {
         Codec::Vp9 => vp9_frames(packet),
@@ -120,11 +124,15 @@ fn vp9_frames(packet: &[u8]) -> Vec<Range<usize>> {
         packet.get(packet.len().checked_sub(1 + bytes * frames)?..packet.len() - 1)?.chunks_exact(bytes).into()
     });
     let mut start = 0;
-    let frames: Vec<_> = index.into_iter().flatten().map(|size| {
-        let begin = start;
-        start += size.iter().rev().fold(0, |value, &byte| value << 8 | usize::from(byte));
-        begin..start
-    }).collect();
+    let frames: Vec<_> = index
+        .into_iter()
+        .flatten()
+        .map(|size| {
+            let begin = start;
+            start += size.iter().rev().fold(0, |value, &byte| value << 8 | usize::from(byte));
+            begin..start
+        })
+        .collect();
     let is_sound = !frames.is_empty() && start <= packet.len();
     if is_sound { frames } else { std::iter::once(0..packet.len()).collect() }
 }

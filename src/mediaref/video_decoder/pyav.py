@@ -7,10 +7,12 @@ import os
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from functools import partial
+from itertools import takewhile
 from queue import SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -42,6 +44,8 @@ _log = logging.getLogger("mediaref")
 _HELD_BYTES = 256 << 20
 #: Packets of a remote file that are held at once, those between two keyframes aside.
 _FETCHED_BYTES = 32 << 20
+#: How long an iterator that is closed half-way waits for its threads.
+_PATIENCE_SECONDS = 1.0
 
 Video = str | os.PathLike[str] | Source | VideoIndex
 
@@ -173,29 +177,39 @@ def _side_by_side(
 ) -> Generator[Decoded, None, None]:
     """Spans on `threads` threads, one decoder each; at most one span more than threads is ready or under way."""
     idle: SimpleQueue[SpanDecoder] = SimpleQueue()
+    stopped = Event()
 
     def work(span: Span) -> list[Decoded]:
         decoder = idle.get()
         try:
-            return list(decoder.decode(span, size))
+            return list(takewhile(lambda _: not stopped.is_set(), decoder.decode(span, size)))
         finally:
             idle.put(decoder)
 
-    with ExitStack() as stack:
+    decoders = ExitStack()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="mediaref-decode")
+    ahead: deque[Future[list[Decoded]]] = deque()
+    patience = None
+    try:
         for _ in range(min(threads, len(plan.spans))):
-            idle.put(stack.enter_context(make(threads=1)))
-        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="mediaref-decode"))
-        ahead: deque[Future[list[Decoded]]] = deque()
-        try:
-            for span in plan.spans:
-                ahead.append(pool.submit(work, span))
-                if len(ahead) > threads:
-                    yield from ahead.popleft().result()
-            while ahead:
+            idle.put(decoders.enter_context(make(threads=1)))
+        for span in plan.spans:
+            ahead.append(pool.submit(work, span))
+            if len(ahead) > threads:
                 yield from ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+        while ahead:
+            yield from ahead.popleft().result()
+    except GeneratorExit:
+        # It may be the garbage collector that closes us, in the middle of whatever it interrupted: a thread that needs
+        # a lock which is held there never ends while we wait for it.
+        patience = _PATIENCE_SECONDS
+        raise
+    finally:
+        stopped.set()
+        _, running = wait([future for future in ahead if not future.cancel()], timeout=patience)
+        pool.shutdown(wait=patience is None)
+        if not running:  # otherwise the thread that lets go of them last closes them
+            decoders.close()
 
 
 def _in_order(decoded: Generator[Decoded, None, None], order: Iterable[int]) -> Generator[Decoded, None, None]:
