@@ -1,6 +1,6 @@
 """Damaged videos, and what the public API must make of them: results or errors of ours, in bounded time and memory.
 
-The tests try a few; `python tests/hostile.py 100000` tries as many as you like, in processes of their own, so that
+The tests try a few; `python tests/damaged_videos.py 100000` tries as many as you like, in processes of their own, so that
 a crash is seen and not suffered. A file's number tells all about it: `--only NUMBER` looks at one again.
 """
 
@@ -285,9 +285,8 @@ def _work(sound: Path, first: int, count: int, every_prepared: int) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     if memory > MOST_MEMORY_MIB:
         report.faults.append(f"files {first} to {first + count}: {memory} MiB of memory")
-    print(
-        repr({"outcomes": dict(report.outcomes), "faults": report.faults, "slowest": report.slowest, "memory": memory})
-    )
+    found = {"outcomes": report.outcomes, "faults": report.faults, "slowest": report.slowest, "memory": memory}
+    print(json.dumps(found))
 
 
 def main() -> int:
@@ -328,10 +327,8 @@ def _run_all(sound: str, first: int, files: int, every_prepared: int) -> int:
         slowest, memory = max(slowest, tuple(found["slowest"])), max(memory, found["memory"])
         for fault in found["faults"]:
             print(fault, flush=True)
-    print(
-        f"{files} damaged files in {time.monotonic() - begin:.0f} s: {faults} faults; slowest call {slowest[0]:.2f} s"
-    )
-    print(f"({slowest[1]}); most memory of a process {memory} MiB")
+    print(f"{files} damaged files in {time.monotonic() - begin:.0f} s: {faults} faults")
+    print(f"slowest call {slowest[0]:.2f} s ({slowest[1]}); most memory of a process {memory} MiB")
     for outcome, times in sorted(outcomes.items()):
         print(f"  {outcome}: {times}")
     return 1 if faults else 0
