@@ -273,3 +273,14 @@ def test_a_neighbouring_request_goes_on_where_the_last_one_ended(clip: Clip, mon
     assert read_for(5) == list(range(6))
     cache.checkpoints.clear()
     assert read_for(34) == list(range(35))
+
+
+def test_a_group_whose_headers_are_damaged_counts_as_hidden_and_spoils_no_other(clip: Clip, tmp_path: Path) -> None:
+    sound = read_bit_costs(clip("vp9_gops"))
+    damaged = bytearray(clip("vp9_gops").read_bytes())
+    damaged[int(VideoIndex.open(clip("vp9_gops")).packets.position[0])] = 0
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(damaged)
+    costs = [cost for cost in read_bit_costs(path, hidden=True) if cost.is_shown]
+    for ours, theirs in zip(costs, sound[5:], strict=True):
+        np.testing.assert_array_equal(ours.bits, theirs.bits)

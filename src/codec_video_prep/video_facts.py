@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder.index import VideoIndex
 
 RATE_WITHOUT_TIMES = 25.0
@@ -27,6 +28,9 @@ class VideoFacts:
 
     @classmethod
     def of(cls, index: VideoIndex) -> VideoFacts:
+        """Raises `CorruptMediaError` if nobody can tell how large the pictures are."""
+        if not index.width or not index.height:
+            raise CorruptMediaError(f"{index.source.name}: none of its first pictures decodes; its size is not known")
         total = len(index)
         seconds = index.duration_ns / 1e9 if index.duration_ns else None
         counted = total / seconds if seconds else RATE_WITHOUT_TIMES

@@ -170,8 +170,7 @@ class _Chains:
         self._starts = np.flatnonzero(starts)
         #: Last row that is asked for of each chain.
         self._ends: dict[int, int] = {}
-        for frame in frames:
-            row = int(index.packet_of[frame])
+        for row in (row for frame in frames for row in self._rows(frame)):  # hidden ones may end the chain before
             start = self._start(row)
             self._ends[start] = max(self._ends.get(start, 0), row)
         #: Parsers of chains that go on, and the row that each comes to next.
