@@ -1,7 +1,7 @@
 """Damaged videos, and what the public API must make of them: results or errors of ours, in bounded time and memory.
 
-The tests try a few; `python tests/damaged_videos.py 100000` tries as many as you like, in processes of their own, so that
-a crash is seen and not suffered. A file's number tells all about it: `--only NUMBER` looks at one again.
+The tests try a few; `python tests/damaged_videos.py 100000` tries as many as you like, in processes of their own, so
+that a crash is seen and not suffered. A file's number tells all about it: `--only NUMBER` looks at one again.
 """
 
 from __future__ import annotations
