@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyList;
@@ -261,7 +261,7 @@ struct PendingCosts {
 
 enum Work {
     Waiting(Vec<Request>),
-    Running(JoinHandle<(Vec<Request>, Results)>),
+    Running { thread: JoinHandle<(Vec<Request>, Results)>, process: u32 },
 }
 
 /// One frame's packets.
@@ -283,6 +283,9 @@ impl Request {
 impl PendingCosts {
     fn results(&mut self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let work = self.work.take().ok_or_else(|| PyValueError::new_err("the costs were handed out before"))?;
+        if matches!(work, Work::Running { process, .. } if process != std::process::id()) {
+            return Err(PyRuntimeError::new_err("an iterator over bit costs cannot be carried on by a forked child"));
+        }
         let (requests, results) = py.detach(|| work.finish());
         drop(requests); // Python's objects, so here and not on the threads that read them
         results
@@ -312,16 +315,20 @@ impl PendingCosts {
                 pool.install(|| frames.map_init(Scratch::default, |s, request| request.frame_map(s)).collect());
             (requests, results)
         };
-        let running = std::thread::Builder::new().spawn(parse).map_err(|error| no_threads(error.to_string()))?;
-        Ok(Self { work: Some(Work::Running(running)) })
+        let thread = std::thread::Builder::new().spawn(parse).map_err(|error| no_threads(error.to_string()))?;
+        Ok(Self { work: Some(Work::Running { thread, process: std::process::id() }) })
     }
 }
 
-/// Costs that nobody asks for any more are waited for all the same: no thread outlives its request.
+/// Costs that nobody asks for any more are waited for all the same: no thread outlives its request. A forked child has
+/// inherited the handle of a thread that it does not have.
 impl Drop for PendingCosts {
     fn drop(&mut self) {
-        if let Some(Work::Running(running)) = self.work.take() {
-            Python::attach(|py| py.detach(|| drop(running.join())));
+        match self.work.take() {
+            Some(Work::Running { thread, process }) if process == std::process::id() => {
+                Python::attach(|py| py.detach(|| drop(thread.join())));
+            }
+            _ => {}
         }
     }
 }
@@ -334,7 +341,7 @@ impl Work {
                 let results = requests.iter().map(|request| request.frame_map(&mut scratch)).collect();
                 (requests, results)
             }
-            Self::Running(running) => running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Self::Running { thread, .. } => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         }
     }
 }
