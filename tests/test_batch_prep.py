@@ -23,14 +23,12 @@ from PIL import Image
 
 from codec_video_prep import cli, run_preinfer
 from codec_video_prep.batch import BatchResult, Tally, list_videos, run_batch
-from codec_video_prep.batch.job import Video, plan_parts
-from codec_video_prep.batch.pool import WorkerDiedError, WorkerPool
+from codec_video_prep.batch.job import Video
 from codec_video_prep.config import OptionError
 from codec_video_prep.output import OutputError, OutputExistsError
 from codec_video_prep.progress import BatchLine
 from codec_video_prep.webdataset import write_shard
 from mediaref.bitcost import read_bit_costs
-from mediaref.errors import InvalidReferenceError, MediaNotFoundError
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -89,90 +87,6 @@ def shard_members(output: Path) -> dict[str, bytes]:
                 assert member.name not in members
                 members[member.name] = file.extractfile(member).read()  # type: ignore[union-attr]
     return members
-
-
-# --- what a batch is over --------------------------------------------------------------------------------------------
-
-
-def test_videos_are_found_in_folders_patterns_lists_and_tables(clips: Path, tmp_path: Path) -> None:
-    every = [str(clips / BAD), *(str(clips / f"clip{number}.mp4") for number in range(7))]
-    (tmp_path / "list.txt").write_text(f"# clips\n{every[1]}\n\n  {every[2]}  \n")
-    pq.write_table(pa.table({"n": [1, 2, 3], "uri": [every[3], every[3], None]}), tmp_path / "flat.parquet")
-    refs = pa.array([{"uri": every[4], "pts_ns": time} for time in (0, 5)])
-    pq.write_table(pa.table({"frame": refs}), tmp_path / "refs.parquet")
-    assert list_videos([str(clips)]) == every
-    assert list_videos([str(clips / "clip[12].mp4")]) == every[2:4]
-    assert list_videos([f"file://{clips}/clip1.mp4"]) == [f"file://{clips}/clip1.mp4"]
-    assert list_videos([str(tmp_path / "list.txt")]) == every[1:3]
-    assert list_videos([str(tmp_path / "flat.parquet")]) == [every[3]]
-    assert list_videos([str(tmp_path / "refs.parquet")], column="frame") == [every[4]]
-    assert list_videos([every[2], str(clips), every[2]]) == [every[2], *every[:2], *every[3:]]
-
-
-def test_remote_patterns_keep_their_scheme(clips: Path) -> None:
-    import fsspec
-
-    memory = fsspec.filesystem("memory")
-    memory.pipe_file("/batch/a.mp4", b"a")
-    memory.pipe_file("/batch/list.txt", b"memory://batch/a.mp4\n")
-    try:
-        assert list_videos(["memory://batch/*.mp4"]) == ["memory:///batch/a.mp4"]
-        assert list_videos(["memory://batch/list.txt"]) == ["memory://batch/a.mp4"]
-    finally:
-        memory.rm("/batch", recursive=True)
-
-
-@pytest.mark.parametrize(
-    ("given", "named"),
-    [
-        (["missing.mp4"], "missing.mp4"),
-        (["nothing/*.mp4"], "matches no file"),
-        (["missing.txt"], "missing.txt"),
-        ([], "no input"),
-    ],
-)
-def test_an_input_that_names_nothing_is_an_error(
-    given: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises((MediaNotFoundError, InvalidReferenceError), match=named):
-        list_videos(given)
-
-
-def test_a_table_without_the_column_names_those_it_has(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"caption": ["a"], "n": [1]}), tmp_path / "table.parquet")
-    with pytest.raises(InvalidReferenceError, match="caption, n"):
-        list_videos([str(tmp_path / "table.parquet")])
-    with pytest.raises(InvalidReferenceError, match="neither text"):
-        list_videos([str(tmp_path / "table.parquet")], column="n")
-    (tmp_path / "text.parquet").write_text("not a table")
-    with pytest.raises(InvalidReferenceError, match="no table"):
-        list_videos([str(tmp_path / "text.parquet")])
-
-
-def test_keys_tell_videos_apart_and_have_no_dots() -> None:
-    uris = [
-        "a/clip.one.mp4",
-        "b/clip.one.mp4",
-        "s3://bucket/clip.one.mp4?version=2",
-        "data:video/mp4;base64,AAAA",
-        ".mp4",
-    ]
-    keys = [Video.of(uri).key for uri in uris]
-    assert len(set(keys)) == 5
-    assert all("." not in key and "/" not in key for key in keys)
-    assert keys[0].startswith("clip_one-")
-
-
-def test_shards_share_the_parts_out() -> None:
-    uris = [f"{number}.mp4" for number in range(23)]
-    shares = [plan_parts(uris, 4, 3, shard) for shard in range(3)]
-    together = sorted((part for share in shares for part in share), key=lambda part: part.number)
-    assert [video.uri for part in together for video in part.videos] == uris
-    assert together == plan_parts(uris, 4, 1, 0)
-    for wrong in ((4, 3, 3), (4, 0, 0), (0, 1, 0), (4, 3, -1)):
-        with pytest.raises(OptionError):
-            plan_parts(uris, *wrong)
 
 
 # --- what comes out --------------------------------------------------------------------------------------------------
@@ -400,43 +314,6 @@ def test_a_wrong_option_is_refused_before_anything_is_written(settings: Any, cli
     with pytest.raises(OptionError):
         run(clips, tmp_path / "out", **settings)
     assert not (tmp_path / "out").exists()
-
-
-def _answer(task: str) -> str:
-    if task == "die":
-        os._exit(7)
-    if task == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if task == "raise":
-        raise OutputError("no space left")
-    return task.upper()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
-def test_a_worker_that_dies_costs_its_own_task_only() -> None:
-    tasks = ["a", "die", "b", "kill", "c", "d"]
-    found: dict[str, Any] = {}
-    waiting: Iterator[str] = iter(tasks)
-    with WorkerPool(2, _answer) as pool:
-        while len(found) < len(tasks):
-            while pool.has_idle and (task := next(waiting, None)):
-                pool.give(task)
-            found.update(pool.results())
-    assert {task: answer for task, answer in found.items() if isinstance(answer, str)} == dict(
-        zip("abcd", "ABCD", strict=True)
-    )
-    assert "status 7" in str(found["die"])
-    assert "SIGKILL" in str(found["kill"])
-    assert isinstance(found["kill"], WorkerDiedError)
-
-
-def test_what_a_worker_raises_is_raised_and_no_process_stays() -> None:
-    import multiprocessing
-
-    with pytest.raises(OutputError, match="no space left"), WorkerPool(2, _answer) as pool:  # noqa: PT012
-        pool.give("raise")
-        next(pool.results())
-    assert not multiprocessing.active_children()
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

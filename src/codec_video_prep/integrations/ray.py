@@ -25,6 +25,7 @@ from codec_video_prep.batch.job import Job, Outcome, Part, Video
 from codec_video_prep.batch.pool import WorkerPool
 from codec_video_prep.batch.run import Task, do_task, lost
 from codec_video_prep.batch.work import prepare_video
+from codec_video_prep.config import OptionError
 from codec_video_prep.output import OutputError
 from mediaref.errors import MissingDependencyError
 from mediaref.ray import as_columns, column_of
@@ -70,22 +71,32 @@ def outcomes_on_cluster(job: Job, parts: Sequence[Part], address: str, workers: 
     """Prepare the videos of all parts on a Ray cluster, and finish each part there; outcomes come part by part.
 
     Raises:
+        OptionError: (a `ValueError`) no cluster answers at `address`.
         MissingDependencyError: Ray is not installed.
         OutputError: the results cannot be written.
     """
     ray = _ray()
     was_there = ray.is_initialized()
     if not was_there:
-        ray.init(address=None if address == "local" else address, log_to_driver=False, logging_level=logging.WARNING)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        except (ConnectionError, ValueError) as error:
+            raise OptionError(f"ray={address!r}: no cluster answers there: {error}") from error
+    context = ray.data.DataContext.get_current()
+    had_bars, context.enable_progress_bars = context.enable_progress_bars, False  # the caller has a line of its own
+
+    class FinishParts(_FinishParts):
+        """Carries the job with it: Ray cannot restart actors that are given arguments."""
+
+        def __init__(self) -> None:
+            super().__init__(job)
+
     try:
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False  # the caller has a line of its own
         rows = [{"number": part.number, "uris": json.dumps([video.uri for video in part.videos])} for part in parts]
         cpus = int(ray.cluster_resources().get("CPU", 1))
-        actors = min(workers or cpus, len(parts))
-        told = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _FinishParts, fn_constructor_args=(job,), batch_size=1, compute=ray.data.ActorPoolStrategy(size=actors)
-        )
+        actors = ray.data.ActorPoolStrategy(size=min(workers or cpus, len(parts)))
+        data = ray.data.from_items(rows, override_num_blocks=len(rows))
+        told = data.map_batches(FinishParts, batch_size=1, compute=actors)
         for row in told.iter_rows():
             if row["fatal"]:
                 kind = MissingDependencyError if row["fatal"] == MissingDependencyError.__name__ else OutputError
@@ -93,6 +104,7 @@ def outcomes_on_cluster(job: Job, parts: Sequence[Part], address: str, workers: 
             video = Video(row["uri"], row["key"])
             yield Outcome(video, int(row["items"]), row["error"] or None, row["message"] or None)
     finally:
+        context.enable_progress_bars = had_bars
         if not was_there:
             ray.shutdown()
 

@@ -1,0 +1,50 @@
+"""Worker processes that die take nothing but their own task with them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from codec_video_prep.batch.pool import WorkerDiedError, WorkerPool
+from codec_video_prep.output import OutputError
+
+
+def _answer(task: str) -> str:
+    if task == "die":
+        os._exit(7)
+    if task == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == "raise":
+        raise OutputError("no space left")
+    return task.upper()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+def test_a_worker_that_dies_costs_its_own_task_only() -> None:
+    tasks = ["a", "die", "b", "kill", "c", "d"]
+    found: dict[str, Any] = {}
+    waiting: Iterator[str] = iter(tasks)
+    with WorkerPool(2, _answer) as pool:
+        while len(found) < len(tasks):
+            while pool.has_idle and (task := next(waiting, None)):
+                pool.give(task)
+            found.update(pool.results())
+    assert {task: answer for task, answer in found.items() if isinstance(answer, str)} == dict(
+        zip("abcd", "ABCD", strict=True)
+    )
+    assert "status 7" in str(found["die"])
+    assert "SIGKILL" in str(found["kill"])
+    assert isinstance(found["kill"], WorkerDiedError)
+
+
+def test_what_a_worker_raises_is_raised_and_no_process_stays() -> None:
+    with pytest.raises(OutputError, match="no space left"), WorkerPool(2, _answer) as pool:  # noqa: PT012
+        pool.give("raise")
+        next(pool.results())
+    assert not multiprocessing.active_children()
