@@ -7,7 +7,9 @@ import json
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,8 @@ from mediaref.bit_tables import import_pyarrow
 from mediaref.threads import resolve_threads
 
 BATCH = "batch.json"
+_READERS = 16
+"""Receipts read at once: far away, each takes its time."""
 _PART_FILE = re.compile(r"part-(\d+)\.(?:tar|parquet|json)")
 VIDEOS_PER_PART = {"folders": 8, "webdataset": 64, "bitcosts": 64}
 
@@ -127,12 +131,13 @@ def run_batch(
         outcomes, pending = _resumed(job, parts, retry_failed, tally)
         if progress and tally.before:
             progress(tally)
-        for outcome in _outcomes(job, pending, workers, ray):
-            outcomes.append(outcome)
-            tally.done += outcome.error is None
-            tally.failed += outcome.error is not None
-            if progress:
-                progress(tally)
+        with closing(_outcomes(job, pending, workers, ray)) as coming:  # closed, so that no process outlives an error
+            for outcome in coming:
+                outcomes.append(outcome)
+                tally.done += outcome.error is None
+                tally.failed += outcome.error is not None
+                if progress:
+                    progress(tally)
         errors_file = f"errors{shard}.parquet"
         job.store.write(errors_file, _error_table(job, outcomes))
         shutil.rmtree(job.staging, ignore_errors=True)
@@ -148,7 +153,8 @@ def _claim(job: Job, total_parts: int) -> None:
             f"{job.output}: holds another batch (other options, another format or version); "
             "choose another output, or pass overwrite to replace it"
         )
-    for folder in ("", "receipts"):
+    has_part_files = job.format != "folders" or not is_ours
+    for folder in ("", "receipts") if has_part_files else ("receipts",):
         for name in job.store.names(folder):
             number = _PART_FILE.fullmatch(name)
             if number and (not is_ours or int(number[1]) >= total_parts):  # readers take all parts that they find
@@ -170,8 +176,9 @@ def _resumed(job: Job, parts: Sequence[Part], retry_failed: bool, tally: Tally) 
     """What earlier runs did, and the parts that are left."""
     outcomes: list[Outcome] = []
     pending: list[Part] = []
-    for part in parts:
-        found = finished_outcomes(job, part)
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="receipts") as pool:
+        everything = list(pool.map(partial(finished_outcomes, job), parts))
+    for part, found in zip(parts, everything, strict=True):
         if found is None or (retry_failed and any(outcome.error for outcome in found)):
             pending.append(part)
             continue
@@ -182,15 +189,18 @@ def _resumed(job: Job, parts: Sequence[Part], retry_failed: bool, tally: Tally) 
     return outcomes, pending
 
 
-def _outcomes(job: Job, pending: Sequence[Part], workers: int | None, ray: str | None) -> Iterator[Outcome]:
+def _outcomes(
+    job: Job, pending: Sequence[Part], workers: int | None, ray: str | None
+) -> Generator[Outcome, None, None]:
     """Prepare the videos of all parts, and finish each part; outcomes come as they are known."""
     if not pending:
-        return iter(())
+        return
     if ray is not None:
         from codec_video_prep.integrations.ray import outcomes_on_cluster
 
-        return outcomes_on_cluster(job, pending, ray, workers)
-    return _in_processes(job, pending, workers)
+        yield from outcomes_on_cluster(job, pending, ray, workers)
+    else:
+        yield from _in_processes(job, pending, workers)
 
 
 def _in_processes(job: Job, pending: Sequence[Part], workers: int | None) -> Iterator[Outcome]:
