@@ -26,7 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = {name: given.pop(name) for name in ours}
     inputs, column, output, quiet = (given.pop(name) for name in ("input", "column", "output", "quiet"))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
-    logging.getLogger("ray").setLevel(logging.WARNING)
     try:
         videos = list_videos(inputs, column)
         with BatchLine(None if quiet else sys.stderr) as line:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -82,31 +83,32 @@ def outcomes_on_cluster(job: Job, parts: Sequence[Part], address: str, workers: 
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, ValueError) as error:
             raise OptionError(f"ray={address!r}: no cluster answers there: {error}") from error
-    context = ray.data.DataContext.get_current()
-    had_bars, context.enable_progress_bars = context.enable_progress_bars, False  # the caller has a line of its own
-
-    class FinishParts(_FinishParts):
-        """Carries the job with it: Ray cannot restart actors that are given arguments."""
-
-        def __init__(self) -> None:
-            super().__init__(job)
-
     try:
-        rows = [{"number": part.number, "uris": json.dumps([video.uri for video in part.videos])} for part in parts]
-        cpus = int(ray.cluster_resources().get("CPU", 1))
-        actors = ray.data.ActorPoolStrategy(size=min(workers or cpus, len(parts)))
-        data = ray.data.from_items(rows, override_num_blocks=len(rows))
-        told = data.map_batches(FinishParts, batch_size=1, compute=actors)
-        for row in told.iter_rows():
-            if row["fatal"]:
-                kind = MissingDependencyError if row["fatal"] == MissingDependencyError.__name__ else OutputError
-                raise kind(row["message"])
-            video = Video(row["uri"], row["key"])
-            yield Outcome(video, int(row["items"]), row["error"] or None, row["message"] or None)
+        with _quiet(ray):
+            rows = [{"number": part.number, "uris": json.dumps([video.uri for video in part.videos])} for part in parts]
+            cpus = int(ray.cluster_resources().get("CPU", 1))
+            actors = ray.data.ActorPoolStrategy(size=min(workers or cpus, len(parts)))
+            data = ray.data.from_items(rows, override_num_blocks=len(rows))
+            told = data.map_batches(_FinishParts, fn_constructor_args=(job,), batch_size=1, compute=actors)
+            for row in told.iter_rows():
+                yield _as_outcome(row)
     finally:
-        context.enable_progress_bars = had_bars
         if not was_there:
             ray.shutdown()
+
+
+@contextmanager
+def _quiet(ray: Any) -> Iterator[None]:
+    """Without the bars and messages of Ray Data: the caller has a line of its own."""
+    context, log = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    before = context.enable_progress_bars, log.level
+    context.enable_progress_bars = False
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = before[0]
+        log.setLevel(before[1])
 
 
 class _FinishParts:
@@ -150,6 +152,13 @@ def _as_row(outcome: Outcome) -> dict[str, Any]:
         "message": outcome.message or "",
         "fatal": "",
     }
+
+
+def _as_outcome(row: Mapping[str, Any]) -> Outcome:
+    if row["fatal"]:
+        kind = MissingDependencyError if row["fatal"] == MissingDependencyError.__name__ else OutputError
+        raise kind(row["message"])
+    return Outcome(Video(row["uri"], row["key"]), int(row["items"]), row["error"] or None, row["message"] or None)
 
 
 def _ray() -> Any:
