@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web_server import WebServer
 
-from mediaref import MediaRef, ReadStats, batch_bit_costs, batch_decode, cleanup_cache, iter_decode, ranges
+from mediaref import MediaRef, ReadStats, batch_bit_costs, batch_decode, cleanup_cache, iter_decode
 from mediaref.errors import CorruptMediaError, StorageError, TimestampError
-from mediaref.ranges import Ranges, coalesced
-from mediaref.storage import locate
+from mediaref.storage import locate, ranges
+from mediaref.storage.ranges import Ranges, coalesced
 from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames, pyav
 
 Clip = Callable[[str], Path]

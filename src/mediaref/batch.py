@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.access import held_to_policies
 from mediaref.decoding import Decoding, Options
 from mediaref.errors import InvalidReferenceError, MediaRefError
 from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
+from mediaref.storage.access import held_to_policies
 from mediaref.threads import resolve_threads
 from mediaref.tolerance import nearby
 

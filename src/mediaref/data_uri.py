@@ -15,7 +15,6 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from mediaref import limits
-from mediaref.access import allowed_path
 from mediaref.errors import InvalidReferenceError, LimitExceededError
 
 if TYPE_CHECKING:
@@ -92,6 +91,7 @@ class DataURI(BaseModel):
         `CorruptMediaError` for a folder.
         """
         from mediaref.storage import Source
+        from mediaref.storage.access import allowed_path
 
         content = Source(os.fspath(path), path=allowed_path(os.fspath(path))).read()
         mimetype = f"image/{format}" if format else _mimetype_of(os.fspath(path))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mediaref.errors import CorruptMediaError, LimitExceededError, UnsupportedBitstreamError
-from mediaref.ranges import Ranges
 from mediaref.storage import Source
+from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened
 from mediaref.video_decoder.contents import Contents, Picture, check_limits
 from mediaref.video_decoder.headers import FirstHeaders

@@ -22,7 +22,7 @@ from mediaref.video_decoder.packets import NO_TIME, PacketTable, scan_packets
 
 if TYPE_CHECKING:
     from mediaref._native import StreamParser
-    from mediaref.ranges import Ranges
+    from mediaref.storage.ranges import Ranges
 
 #: H.264 and HEVC allow no more.
 _MAX_REORDER = 16

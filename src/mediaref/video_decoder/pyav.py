@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError
-from mediaref.ranges import Ranges
 from mediaref.read_stats import current_stats
 from mediaref.storage import Source, StorageOptions
+from mediaref.storage.ranges import Ranges
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.backends import OutputFormat, check_choice, check_options
 from mediaref.video_decoder.base import Backend, Decoded

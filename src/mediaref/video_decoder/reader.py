@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mediaref.errors import CorruptMediaError
-from mediaref.ranges import Ranges
+from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import NO_TIME

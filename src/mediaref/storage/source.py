@@ -1,4 +1,4 @@
-"""From a uri to something that can be opened: a local path, bytes that the uri carries itself, or an fsspec file."""
+"""`Source`: one file that can be opened any number of times, and which of them a uri names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from mediaref.access import AccessPolicy, allowed_path, policies_in_force
 from mediaref.data_uri import DataURI
 from mediaref.errors import (
     CorruptMediaError,
@@ -19,10 +18,9 @@ from mediaref.errors import (
     MediaNotFoundError,
     MissingDependencyError,
 )
-from mediaref.storage_errors import storage_errors
-from mediaref.uris import join, links_of, path_of_file_uri, scheme_of, shorten
-
-__all__ = ["AccessPolicy", "Source", "StorageOptions", "join", "locate", "scheme_of", "shorten"]
+from mediaref.storage.access import AccessPolicy, allowed_path, policies_in_force
+from mediaref.storage.errors import storage_errors
+from mediaref.storage.uris import links_of, path_of_file_uri, scheme_of, shorten
 
 StorageOptions = Mapping[str, Any]
 
@@ -68,7 +66,7 @@ class Source:
             return io.BytesIO(self.data)
         with storage_errors(self.name):
             if self.path is None:
-                from mediaref.remote_file import RemoteFile
+                from mediaref.storage.remote_file import RemoteFile
 
                 return cast(BinaryIO, RemoteFile(*self.filesystem_and_path(), self.name))
             kind = os.stat(self.path).st_mode  # noqa: PTH116 - a path may be anything that the system takes for one
@@ -81,7 +79,7 @@ class Source:
         """All of the file's bytes. Raises as `open`, and `LimitExceededError`."""
         if self.data is not None:
             return self.data
-        from mediaref.remote_file import read_bounded
+        from mediaref.storage.remote_file import read_bounded
 
         with self.open() as file, storage_errors(self.name):
             return read_bounded(file, self.name)
@@ -130,7 +128,7 @@ class Source:
         links, options = links_of(self.uri), dict(self.storage_options)
         scheme = scheme_of(links[-1])
         if scheme in _HTTP:
-            from mediaref.http_client import guarded_options
+            from mediaref.storage.http_client import guarded_options
 
             if len(links) == 1:  # not by fsspec's own reading of the uri, which takes `http://[::1]/` for a chain
                 return fsspec.filesystem(scheme, **guarded_options(options, self.policies)), links[0]

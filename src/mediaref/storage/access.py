@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from mediaref.errors import AccessDeniedError, InvalidReferenceError, StorageError
-from mediaref.uris import links_of, path_of_file_uri, scheme_of, shorten
+from mediaref.storage.uris import links_of, path_of_file_uri, scheme_of, shorten
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mediaref.errors import CorruptMediaError, StorageError
 from mediaref.read_stats import current_stats
-from mediaref.remote_file import RangesIgnoredError
-from mediaref.storage import Source
-from mediaref.storage_errors import storage_errors
+from mediaref.storage.errors import storage_errors
+from mediaref.storage.remote_file import RangesIgnoredError
+from mediaref.storage.source import Source
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,9 +11,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from mediaref import limits
-from mediaref.access import AccessPolicy
 from mediaref.errors import AccessDeniedError, InvalidReferenceError, LimitExceededError
-from mediaref.remote_file import RangesIgnoredError
+from mediaref.storage.access import AccessPolicy
+from mediaref.storage.remote_file import RangesIgnoredError
 
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 

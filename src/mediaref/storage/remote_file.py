@@ -7,7 +7,7 @@ from typing import Any
 
 from mediaref import limits
 from mediaref.errors import LimitExceededError
-from mediaref.storage_errors import storage_errors
+from mediaref.storage.errors import storage_errors
 
 
 class RangesIgnoredError(Exception):
