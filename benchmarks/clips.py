@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
+from av.container import OutputContainer
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
@@ -16,30 +18,31 @@ import demo  # noqa: E402 - the examples are scripts, not a package
 FRAMES = 1500
 
 ENCODINGS = {
-    "cabac-crf24": {"preset": "medium", "crf": "24"},
-    "cabac-crf19": {"preset": "fast", "crf": "19"},
-    "cabac-crf15": {"preset": "faster", "crf": "15", "x264-params": "bframes=0"},
-    "cavlc-crf20": {"preset": "fast", "crf": "20", "profile": "baseline"},
+    "cabac-crf24": ("libx264", {"preset": "medium", "crf": "24"}),
+    "cabac-crf19": ("libx264", {"preset": "fast", "crf": "19"}),
+    "cabac-crf15": ("libx264", {"preset": "faster", "crf": "15", "x264-params": "bframes=0"}),
+    "cavlc-crf20": ("libx264", {"preset": "fast", "crf": "20", "profile": "baseline"}),
+    "hevc-crf26": ("libx265", {"preset": "veryfast", "crf": "26", "x265-params": "log-level=none"}),
+    "vp9-g128": ("libvpx-vp9", {"deadline": "good", "cpu-used": "5", "b": "0", "crf": "36", "g": "128"}),
 }
-"""x264's options by the name of the clip."""
+"""Encoder and its options by the name of the clip. FFmpeg's keyframes of VP9 are `g` apart."""
 
 
 def made_clips() -> dict[str, Path]:
-    """Path of each clip by its name; the first call encodes them, which takes a minute or two."""
+    """Path of each clip by its name; the first call encodes them, which takes some minutes."""
     WORK.mkdir(exist_ok=True)
     paths = {name: WORK / f"{name}.mp4" for name in ENCODINGS}
-    if not all(path.exists() for path in paths.values()):
+    missing = {name: path for name, path in paths.items() if not path.exists()}
+    if missing:
         print("making the clips ...", file=sys.stderr)
-        _encode(paths)
+        _encode(missing)
     return paths
 
 
 def _encode(paths: dict[str, Path]) -> None:
     """All clips in one pass over the pictures; a clip gets its name when it is complete."""
     containers = {name: av.open(str(path.with_suffix(".part")), "w", format="mp4") for name, path in paths.items()}
-    streams = {name: containers[name].add_stream("libx264", rate=demo.RATE, options=ENCODINGS[name]) for name in paths}
-    for stream in streams.values():
-        stream.width, stream.height, stream.pix_fmt = demo.WIDTH, demo.HEIGHT, "yuv420p"
+    streams = {name: _video_stream(containers[name], *ENCODINGS[name]) for name in paths}
     for picture in demo.pictures(FRAMES):
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
         for name, stream in streams.items():
@@ -48,3 +51,9 @@ def _encode(paths: dict[str, Path]) -> None:
         containers[name].mux(stream.encode(None))
         containers[name].close()
         paths[name].with_suffix(".part").rename(paths[name])
+
+
+def _video_stream(container: OutputContainer, codec: str, options: dict[str, str]) -> Any:
+    stream: Any = container.add_stream(codec, rate=demo.RATE, options=options)
+    stream.width, stream.height, stream.pix_fmt = demo.WIDTH, demo.HEIGHT, "yuv420p"
+    return stream

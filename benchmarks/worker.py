@@ -40,7 +40,8 @@ def save_maps(video: str, target: str) -> int:
     """Not measured: all maps of a video, for comparing."""
     from codec_video_prep.cv_reader_fast import read_video_fast
 
-    maps = [frame["bitcost"]["mb_bit_cost"] for frame in read_video_fast(video, export_bitcost=1)]
+    costs = [frame["bitcost"] for frame in read_video_fast(video, export_bitcost=1)]
+    maps = [cost["mb_bit_cost"] if "mb_bit_cost" in cost else cost["ctu_bit_cost"] for cost in costs]
     np.save(target, np.stack(maps))
     return len(maps)
 
