@@ -75,8 +75,11 @@ class Ranges:
         if size <= 0:
             return b""
         if not self._source.is_remote:
-            self._file.seek(position)
-            content = self._file.read(size)
+            try:
+                self._file.seek(position)
+                content = self._file.read(size)
+            except OSError as error:
+                raise StorageError(f"{self._source.name}: cannot be read at byte {position}: {error}") from error
             self._stats.add(bytes_read=len(content), requests=1)
             return content
         if self._missing([(position, position + size)]):

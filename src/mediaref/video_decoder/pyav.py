@@ -253,6 +253,7 @@ class SpanDecoder:
             self._codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
             self._header_rows = sorted(row for row, headers in self._index.headers.items() if headers)
             self._next = 0  # rows before this one have been fed, or their headers have
+            self._ffmpeg_error = av.error.FFmpegError
             self._reformatter = av.video.reformatter.VideoReformatter()
             self._scaler = av.video.reformatter.VideoReformatter()
             self._area = av.video.reformatter.Interpolation.AREA
@@ -325,11 +326,12 @@ class SpanDecoder:
         depth = self._index.reorder_depth
         self._codec.reorder_depth = max(self._codec.reorder_depth, depth)
         trusted = self._index.parser is not None or span.start == 0
+        fed = 0
         try:
             for row, packet in self._packets(span):
                 packet = self._with_headers(row, packet)
                 packet.pts = packet.dts = row
-                self._stats.add(packets_fed=1)
+                fed += 1
                 for found, picture in self._decode(packet):
                     trusted = trusted or self._is_clean_start(found, picture, span)
                     yield found, picture
@@ -339,6 +341,7 @@ class SpanDecoder:
             if not trusted:
                 raise _FalseStartError
         finally:
+            self._stats.add(packets_fed=fed)
             if self._codec.is_open:
                 self._codec.flush_buffers()
 
@@ -351,6 +354,8 @@ class SpanDecoder:
 
     def _with_headers(self, row: int, packet: VideoPacket) -> VideoPacket:
         """The packet behind the parameter sets of those that were passed over: the ones in force may be among them."""
+        if not self._header_rows:
+            return packet
         begin = bisect_left(self._header_rows, self._next if self._next <= row else 0)
         passed = self._header_rows[begin : bisect_left(self._header_rows, row)]
         self._next = row + 1
@@ -372,11 +377,14 @@ class SpanDecoder:
 
     def _decode(self, packet: VideoPacket | None) -> list[tuple[int, VideoFrame]]:
         try:
-            with translated_errors(self._name):
-                return [(picture.pts, picture) for picture in self._codec.decode(packet) if picture.pts is not None]
-        except CorruptMediaError as error:
-            _log.warning("%s", error)  # the frames that are missing because of it are reported by their numbers
-            return []
+            return [(picture.pts, picture) for picture in self._codec.decode(packet) if picture.pts is not None]
+        except self._ffmpeg_error as error:
+            try:
+                with translated_errors(self._name):
+                    raise error
+            except CorruptMediaError as ours:
+                _log.warning("%s", ours)  # the frames that are missing because of it are reported by their numbers
+                return []
 
 
 class _FalseStartError(Exception):

@@ -67,8 +67,7 @@ class PacketReader:
         table = self._index.packets
         for row in self._fetched(rows):
             position, size = int(table.position[row]), int(table.size[row])
-            with translated_errors(self._index.source.name):
-                content = self._ranges.read(position, size)
+            content = self._ranges.read(position, size)
             if len(content) != size:
                 raise CorruptMediaError(
                     f"{self._index.source.name}: packet {row} (byte {position}) of {size} bytes is cut short: the file "
