@@ -89,12 +89,19 @@ class VideoIndex:
 
     @classmethod
     def open(
-        cls, video: str | os.PathLike[str] | Source | VideoIndex, *, storage_options: StorageOptions | None = None
+        cls,
+        video: str | os.PathLike[str] | Source | VideoIndex,
+        *,
+        storage_options: StorageOptions | None = None,
+        sidecar: str | os.PathLike[str] | None = None,
     ) -> VideoIndex:
         """Index a video, or take the index from the cache if the file is the same.
 
         The tables of an MP4 or MOV file tell all that is needed at first: headers of packets are read when something
-        depends on them (`with_headers`). Other files take one pass over their packets.
+        depends on them (`with_headers`). Other files take one pass over their packets. A `sidecar` is the path of a
+        file that keeps the index: it is read if it holds that of the video as it is now, and else written. Calls that
+        follow, `batch_decode` among them, use it as long as it is in the cache.
+
         Raises `MediaNotFoundError`, `AccessDeniedError`, `CorruptMediaError` (no video, no frames),
         `UnsupportedBitstreamError`, `LimitExceededError` or `MissingDependencyError`.
         """
@@ -102,7 +109,25 @@ class VideoIndex:
             return video
         source = video if isinstance(video, Source) else locate(video, storage_options)
         identity = source.identity()
-        return cache.indexes.get(identity, lambda: _build(source, identity))
+        if sidecar is None:
+            return cache.indexes.get(identity, lambda: _build(source, identity))
+        from mediaref.video_decoder import sidecar as sidecars
+
+        kept = sidecars.load(sidecar, source, identity)
+        index = cache.indexes.get(identity, lambda: kept or _build(source, identity))
+        if kept is None:
+            index.save(sidecar)
+        return index
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the index to a file, with the headers read so far, for `open(video, sidecar=path)` to read.
+
+        The file tells the video by its size and time, or by what else its storage says, not by its path.
+        Raises `OSError`, and `UnsupportedBitstreamError` for the few streams whose index cannot be kept.
+        """
+        from mediaref.video_decoder import sidecar
+
+        sidecar.save(self, path)
 
     def __len__(self) -> int:
         return len(self.packet_of)
