@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def _needs_corpus(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("corpus") and not CORPUS.is_dir():
         pytest.skip(f"no corpus at {CORPUS}")
+
+
+@pytest.fixture(autouse=True)
+def _needs_torchcodec(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("torch") and find_spec("torchcodec") is None:
+        pytest.skip("torchcodec is not installed; `make test-torch` installs it")

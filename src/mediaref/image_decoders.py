@@ -51,7 +51,8 @@ def find_image_decoder(name: str | None, options: Mapping[str, Any] | None) -> I
 
 def _decode(library: ModuleType, dtype: str, data: bytes, format: images.PixelFormat) -> NDArray[Any]:
     """Decode by the function `decode_image` that torchcodec and tensorcodec have alike."""
-    output_dtype = "auto" if dtype == "auto" else getattr(library, "torch", np).uint8
+    arrays = importlib.import_module("torch" if library.__name__.startswith("torchcodec") else "numpy")
+    output_dtype = "auto" if dtype == "auto" else arrays.uint8
     mode = "RGB_ALPHA" if format in {"rgba", "bgra"} else "RGB"
     with suppress(UnidentifiedImageError):  # HEIC, for one: then the library has to know what it can stand
         images.read_header(data)

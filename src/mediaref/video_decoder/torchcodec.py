@@ -7,8 +7,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -38,6 +39,10 @@ _log = logging.getLogger("mediaref")
 
 #: Frames that are asked for at once may take so much memory.
 _BATCH_BYTES = 64 << 20
+#: Farther than any demuxer seeks past what it is asked for.
+_REWIND_SECONDS = 10
+#: The process that imported this module; one with another number was forked from it.
+_FIRST_PROCESS = os.getpid()
 _CPP_PLACE = re.compile(r"^\w+, \S+:\d+, ")
 #: Options of `VideoDecoder` that are passed on; what else it has, the index decides.
 PASSED_OPTIONS = ("device", "num_ffmpeg_threads", "output_dtype", "seek_mode", "stream_index", "transforms")
@@ -83,30 +88,40 @@ class LibraryBackend:
     def _decoded(self, index: VideoIndex, order: list[int], threads: int) -> Generator[Decoded, None, None]:
         with ExitStack() as files:
             decoder = self.open(index, threads, files)
-            most = max(1, _BATCH_BYTES // (index.width * index.height * 3))
-            for begin in range(0, len(order), most):
-                batch = order[begin : begin + most]
+            for batch in _batches(index, order):
                 found = _ask(decoder, index, batch)
-                for frame in batch:
-                    yield frame, found[frame] if frame in found else self._alone(index, frame)
+                missing = [frame for frame in batch if isinstance(found[frame], MediaRefError)]
+                found |= self._retried(index, missing, threads)
+                yield from ((frame, found[frame]) for frame in batch)
 
-    def _alone(self, index: VideoIndex, frame: int) -> NDArray[Any] | MediaRefError:
-        """One frame by a decoder of its own: what went before may be what went wrong."""
-        with ExitStack() as files:
-            try:
-                return _ask(self.open(index, 1, files), index, [frame], strictly=True)[frame]
-            except MediaRefError as error:
-                return error
+    def _retried(self, index: VideoIndex, frames: list[int], threads: int) -> dict[int, NDArray[Any] | MediaRefError]:
+        """What went before may be what went wrong, or the seeking: each frame by a decoder of its own, then those
+        that still are not there by one that reads from the start.
+        """
+        found: dict[int, NDArray[Any] | MediaRefError] = {}
+        for frame in frames:
+            with ExitStack() as files:
+                found |= _ask(self.open(index, threads, files), index, [frame])
+        astray = [frame for frame in frames if isinstance(found[frame], MediaRefError)]
+        if astray:
+            _log.debug("%s: %s does not seek to frames %s", index.source.name, self.name, astray)
+            with ExitStack() as files:
+                decoder = self.open(index, threads, files, rewinding=True)
+                for frame in astray:
+                    found |= _ask(decoder, index, [frame], before=1)
+        return found
 
-    def open(self, index: VideoIndex, threads: int, files: ExitStack) -> Any:
-        """A decoder of the library's own that counts frames as `index` does; `files` closes what it reads from."""
+    def open(self, index: VideoIndex, threads: int, files: ExitStack, *, rewinding: bool = False) -> Any:
+        """A decoder of the library's own that counts frames as `index` does, or from 1 if it shall read from the
+        start, `rewinding`; `files` closes what it reads from.
+        """
         options = {"num_ffmpeg_threads": threads, **self.options}
         if options.setdefault("stream_index", index.stream) != index.stream:
             raise InvalidReferenceError(
                 f"{index.source.name}: stream_index is {options['stream_index']}, but references point into stream "
                 f"{index.stream}"
             )
-        source, mappings = index.source, frame_mappings(index)
+        source, mappings = index.source, frame_mappings(index, rewinding=rewinding)
         file = files.enter_context(source.open())  # of a local file for the plain errors: not there, not allowed
         # "file:" keeps FFmpeg from taking a colon in a path for a protocol.
         video = source.data or (file if source.path is None else f"file:{source.path}")
@@ -125,32 +140,54 @@ class LibraryBackend:
         return decoder
 
 
-def _ask(decoder: Any, index: VideoIndex, frames: list[int], *, strictly: bool = False) -> dict[int, NDArray[Any]]:
-    """The pixels of those `frames` that the decoder gives, and provably those; `strictly` raises where it does not."""
-    times = frame_times(index)
+def _batches(index: VideoIndex, frames: Sequence[int]) -> Iterator[list[int]]:
+    most = max(1, _BATCH_BYTES // (index.width * index.height * 3))
+    for begin in range(0, len(frames), most):
+        yield list(frames[begin : begin + most])
+
+
+def _ask(
+    decoder: Any, index: VideoIndex, frames: list[int], *, before: int = 0
+) -> dict[int, NDArray[Any] | MediaRefError]:
+    """The pixels of `frames`, each provably that frame, or why it has none. The decoder counts `before` more first."""
     name = index.source.name
     try:
-        batch = decoder.get_frames_at(frames)
+        with _one_torch_thread_after_a_fork():
+            batch = decoder.get_frames_at([before + frame for frame in frames])
     except (RuntimeError, IndexError, ValueError) as error:
-        _log.debug("%s: frames %s: %s", name, frames, error)
-        if strictly:
-            raise CorruptMediaError(f"{name}: frame {frames[0]} does not decode: {_essence(error)}") from error
-        return {}
+        message = f"{name}: frame {frames[0]} does not decode: {_essence(error)}"
+        return dict.fromkeys(frames, CorruptMediaError(message))
+    times = frame_times(index)
     data, seconds = _as_numpy(batch.data), _as_numpy(batch.pts_seconds)
-    found: dict[int, NDArray[Any]] = {}
+    found: dict[int, NDArray[Any] | MediaRefError] = {}
     for place, frame in enumerate(frames):
         given = round(float(seconds[place]) / float(index.time_base))
         alike = np.count_nonzero(times == times[frame])
         if given == times[frame] and alike == 1:
             pixels = data[place, ..., 0] if data.shape[-1] == 1 else data[place]
             found[frame] = pixels.copy()  # an array of its own, that does not keep the batch
-        elif strictly:
-            raise UnsupportedBitstreamError(
+        else:
+            found[frame] = UnsupportedBitstreamError(
                 f"{name}: frame {frame} begins at {times[frame]} x {index.time_base} s, and what the decoder finds for "
                 f"it at {given}{' as other frames do' if alike > 1 else ''}: it is not known to be that frame; use "
                 "decoder='pyav'"
             )
     return found
+
+
+@contextmanager
+def _one_torch_thread_after_a_fork() -> Iterator[None]:
+    """torch's threads do not survive a fork, and a child whose torch waits for them waits for ever."""
+    torch = sys.modules.get("torch")
+    if torch is None or os.getpid() == _FIRST_PROCESS:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _nothing() -> Generator[Decoded, None, None]:
@@ -192,12 +229,19 @@ def frame_times(index: VideoIndex) -> NDArray[np.int64]:
     return times
 
 
-def frame_mappings(index: VideoIndex) -> str:
-    """See `VideoIndex.to_torchcodec_mappings`."""
+def frame_mappings(index: VideoIndex, *, rewinding: bool = False) -> str:
+    """See `VideoIndex.to_torchcodec_mappings`.
+
+    `rewinding` puts a frame that is not there long before the first and makes it the one to seek to: every seek then
+    leads to the start.
+    """
     index = index.with_headers()
     times = frame_times(index)
-    lengths = np.append(np.diff(times), max(1, int(index.packets.duration[index.packet_of[-1]])))
     starts = _seek_points(index, times)
+    if rewinding:
+        times = np.append(times[0] - int(_REWIND_SECONDS / index.time_base), times)
+        starts = np.arange(len(times)) == 0
+    lengths = np.append(np.diff(times), max(1, int(index.packets.duration[index.packet_of[-1]])))
     rows = zip(times.tolist(), lengths.tolist(), starts.tolist(), strict=True)
     frames = [{"pts": time, "duration": length, "key_frame": int(start)} for time, length, start in rows]
     return json.dumps({"frames": frames}, separators=(",", ":"))
