@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock
 
-.PHONY: setup demo test test-integrations test-ray check format docs bench wheel sdist clean
+.PHONY: setup demo test test-integrations test-ray test-torch check format docs bench wheel sdist clean
 
 setup: $(VENV)/.built
 
@@ -34,9 +34,17 @@ test-integrations: $(VENV)-integrations/.built
 test-ray: $(VENV)-ray/.built
 	$(VENV)-ray/bin/python -m pytest tests/test_ray.py
 
+# The torchcodec backend on the real torchcodec, which is lent PyAV's FFmpeg: torch alone is gigabytes.
+test-torch: $(VENV)-torch/.built
+	$(VENV)-torch/bin/python -m pip install --quiet --editable packages/patch-torchcodec
+	$(VENV)-torch/bin/patch-torchcodec
+	$(VENV)-torch/bin/patch-torchcodec --verify
+	$(VENV)-torch/bin/python -m pytest -m torch tests packages/patch-torchcodec/tests
+
 $(VENV)-integrations/.built: EXTRA := test-integrations
 $(VENV)-ray/.built: EXTRA := test,ray
-$(VENV)-integrations/.built $(VENV)-ray/.built: pyproject.toml $(RUST_SOURCES)
+$(VENV)-torch/.built: EXTRA := test,torchcodec
+$(VENV)-integrations/.built $(VENV)-ray/.built $(VENV)-torch/.built: pyproject.toml $(RUST_SOURCES)
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --editable '.[$(EXTRA)]'
 	touch $@
