@@ -151,21 +151,22 @@ def _ask(
 ) -> dict[int, NDArray[Any] | MediaRefError]:
     """The pixels of `frames`, each provably that frame, or why it has none. The decoder counts `before` more first."""
     name = index.source.name
+    numbers = [before + frame for frame in frames]
     try:
         with _one_torch_thread_after_a_fork():
-            batch = decoder.get_frames_at([before + frame for frame in frames])
+            # A batch has one array, made for the size that the header tells; a single frame has the size that it has.
+            batch = [decoder.get_frame_at(numbers[0])] if len(frames) == 1 else decoder.get_frames_at(numbers)
     except (RuntimeError, IndexError, ValueError) as error:
         message = f"{name}: frame {frames[0]} does not decode: {_essence(error)}"
         return dict.fromkeys(frames, CorruptMediaError(message))
     times = frame_times(index)
-    data, seconds = _as_numpy(batch.data), _as_numpy(batch.pts_seconds)
     found: dict[int, NDArray[Any] | MediaRefError] = {}
-    for place, frame in enumerate(frames):
-        given = round(float(seconds[place]) / float(index.time_base))
+    for frame, single in zip(frames, batch, strict=True):
+        given = round(float(single.pts_seconds) / float(index.time_base))
         alike = np.count_nonzero(times == times[frame])
         if given == times[frame] and alike == 1:
-            pixels = data[place, ..., 0] if data.shape[-1] == 1 else data[place]
-            found[frame] = pixels.copy()  # an array of its own, that does not keep the batch
+            pixels = _as_numpy(single.data)
+            found[frame] = (pixels[..., 0] if pixels.shape[-1] == 1 else pixels).copy()  # that does not keep the batch
         else:
             found[frame] = UnsupportedBitstreamError(
                 f"{name}: frame {frame} begins at {times[frame]} x {index.time_base} s, and what the decoder finds for "
