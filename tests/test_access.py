@@ -17,9 +17,13 @@ from PIL import Image
 from web_server import WebServer
 
 from codec_video_prep import run_preinfer
+from codec_video_prep.batch.run import run_batch
+from codec_video_prep.integrations.ray import PrepareVideos
 from mediaref import DataURI, MediaRef, batch_bit_costs, batch_decode, iter_decode
+from mediaref.bit_tables import iter_bit_cost_batches
 from mediaref.bitcost import read_bit_costs
 from mediaref.errors import AccessDeniedError, InvalidReferenceError, MediaNotFoundError, StorageError
+from mediaref.ray import DecodeRefs, ReadBitCosts
 from mediaref.storage import AccessPolicy, locate
 from mediaref.video_decoder import PyAVVideoDecoder, VideoIndex
 
@@ -94,6 +98,35 @@ def test_the_preparation_of_a_video_is_held_to_it(data: Path, tmp_path: Path) ->
             run_preinfer(str(data / "way" / "a.mp4"), str(tmp_path / "refused"), num_sampled_frames=16)
     assert (tmp_path / "made").is_dir()
     assert not (tmp_path / "refused").exists()
+
+
+def test_a_batch_in_processes_of_its_own_is_held_to_it(data: Path, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    videos, output = [str(data / "a.mp4"), str(data / "way" / "a.mp4")], tmp_path / "prepared"
+    with AccessPolicy(roots=[data]):
+        done = run_batch(videos, str(output), options={"num_sampled_frames": 16}, workers=1)
+    assert (done.tally.done, done.tally.failed) == (1, 1)
+    assert pq.read_table(output / done.errors_file)["error"].to_pylist() == ["AccessDeniedError"]
+
+
+def test_the_callables_for_ray_take_it(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    policy = AccessPolicy(roots=[data])
+    uris = np.array([str(data / "a.mp4"), str(data / "way" / "a.mp4")])
+    refs = np.array([[MediaRef(uri=uri, pts_ns=0).model_dump() for uri in uris]])
+    decoded = DecodeRefs(access=policy, on_error="skip")({"refs": refs})
+    assert decoded["frames_decoded"].tolist() == [[True, False]]
+    list(ReadBitCosts(access=policy)({"uri": uris[:1]}))
+    with pytest.raises(AccessDeniedError):
+        list(ReadBitCosts(access=policy)({"uri": uris}))
+    prepare = PrepareVideos(str(tmp_path / "out"), {"num_sampled_frames": 16}, access=policy)
+    assert prepare({"uri": uris})["error"].tolist() == ["", "AccessDeniedError"]
+
+
+def test_tables_that_are_made_piece_by_piece_are_held_to_it(data: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with AccessPolicy(roots=[data]), pytest.raises(AccessDeniedError):
+        iter_bit_cost_batches(data / "way" / "a.mp4")
 
 
 def test_what_a_dataset_embeds_is_held_to_it(data: Path) -> None:

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,14 @@ def iter_bit_cost_batches(
     """
     schema = bit_cost_schema(metadata)
     index = VideoIndex.open(video, storage_options=storage_options)
-    uri = fspath(video)
+    costs = iter_bit_costs(index, range(len(index)) if frames is None else frames, threads=threads)
+    return _record_batches(fspath(video), costs, schema)
+
+
+def _record_batches(uri: str, costs: Iterable[BitCost], schema: Any) -> Iterator[Any]:
     waiting: list[BitCost] = []
     entries = 0
-    for cost in iter_bit_costs(index, range(len(index)) if frames is None else frames, threads=threads):
+    for cost in costs:
         waiting.append(cost)
         entries += cost.bits.size
         if entries >= _BATCH_ENTRIES:

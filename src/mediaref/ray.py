@@ -27,7 +27,8 @@ from mediaref.batch import batch_decode
 from mediaref.bit_tables import iter_bit_cost_batches
 from mediaref.errors import InvalidReferenceError, MediaRefError
 from mediaref.ref import MediaRef
-from mediaref.storage import StorageOptions
+from mediaref.storage import AccessPolicy, StorageOptions
+from mediaref.storage.access import Held
 
 __all__ = ["DecodeRefs", "ReadBitCosts"]
 
@@ -43,6 +44,7 @@ class DecodeRefs:
         on_error: `raise`, or `skip`: a reference that fails has no picture, and the column `{into}_decoded`, a bool for
             each reference, says which those are.
         storage_options: For remote files.
+        access: What the references may open: an `AccessPolicy`.
 
     A call raises `MediaRefError`s as `batch_decode` does, and `InvalidReferenceError` where the pictures of one row
     differ in size.
@@ -57,11 +59,15 @@ class DecodeRefs:
         threads: int | None = 1,
         on_error: Literal["raise", "skip"] = "raise",
         storage_options: StorageOptions | None = None,
+        access: AccessPolicy | None = None,
     ) -> None:
+        self._decode = Held(batch_decode, (access,) if access else ())
         self._column = column
         self._into = into
         self._skips = on_error == "skip"
         self._settings: dict[str, Any] = {
+            "allow_images": True,
+            "allow_multi_video": True,
             "format": format,
             "threads": threads,
             "on_error": on_error,
@@ -73,7 +79,7 @@ class DecodeRefs:
         columns = as_columns(batch)
         rows = [[_as_ref(ref) for ref in refs] for refs in column_of(columns, self._column)]
         flat = [ref for refs in rows for ref in refs]
-        decoded = iter(batch_decode(flat, allow_images=True, allow_multi_video=True, **self._settings))
+        decoded = iter(self._decode(flat, **self._settings))
         by_row = [[next(decoded) for _ in refs] for refs in rows]
         columns[self._into] = _as_column(
             [_stacked(pictures, refs) for pictures, refs in zip(by_row, rows, strict=True)]
@@ -92,6 +98,7 @@ class ReadBitCosts:
         threads: For one video.
         on_error: `raise`, or `skip`: a video that cannot be read has no rows.
         storage_options: For remote files.
+        access: What the uris may be: an `AccessPolicy`.
 
     A call gives Arrow tables one after the other, so that memory stays bounded for videos of any length.
     """
@@ -103,7 +110,9 @@ class ReadBitCosts:
         threads: int | None = 1,
         on_error: Literal["raise", "skip"] = "raise",
         storage_options: StorageOptions | None = None,
+        access: AccessPolicy | None = None,
     ) -> None:
+        self._read = Held(iter_bit_cost_batches, (access,) if access else ())
         self._column = column
         self._threads = threads
         self._skips = on_error == "skip"
@@ -118,9 +127,7 @@ class ReadBitCosts:
         yield bit_cost_schema().empty_table()
         for uri in column_of(as_columns(batch), self._column):
             try:
-                for part in iter_bit_cost_batches(
-                    str(uri), threads=self._threads, storage_options=self._storage_options
-                ):
+                for part in self._read(str(uri), threads=self._threads, storage_options=self._storage_options):
                     yield pa.Table.from_batches([part])
             except MediaRefError:
                 if not self._skips:

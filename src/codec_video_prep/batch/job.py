@@ -15,7 +15,7 @@ from typing import Any
 import mediaref
 from codec_video_prep.batch.store import Store
 from codec_video_prep.config import OptionError, PreinferConfig
-from mediaref.storage import locate
+from mediaref.storage import locate_trusted
 
 SCHEMA_VERSION = 1
 """Of batch.json and of receipts."""
@@ -32,7 +32,7 @@ class Video:
     @classmethod
     def of(cls, uri: str) -> Video:
         """The key begins with the file's name for people and ends with a digest of the uri, which tells it apart."""
-        source = locate(uri)
+        source = locate_trusted(uri)
         name = "video" if source.data is not None else PurePosixPath((source.path or uri).replace("\\", "/")).stem
         readable = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:_STEM_LENGTH].strip("_") or "video"
         return cls(uri, f"{readable}-{hashlib.sha256(uri.encode()).hexdigest()[:16]}")

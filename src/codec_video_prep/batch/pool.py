@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from mediaref.storage.access import Held, policies_in_force
+
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
@@ -32,11 +34,12 @@ class _Worker(Generic[_Task]):
 class WorkerPool(Generic[_Task, _Result]):
     """Calls `function(task)` in processes of their own. Use it as a context: no process outlives it.
 
-    If this process is killed, its workers end with the task that they have.
+    If this process is killed, its workers end with the task that they have. Access policies in force where the pool is
+    made hold in them too.
     """
 
     def __init__(self, workers: int, function: Callable[[_Task], _Result]) -> None:
-        self._function = function
+        self._function = Held(function, policies_in_force())
         self._context = multiprocessing.get_context("spawn")  # a fork would copy the locks of our threads
         self._workers: list[_Worker[_Task]] = [self._started() for _ in range(workers)]
 

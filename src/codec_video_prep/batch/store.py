@@ -11,7 +11,7 @@ from typing import Any
 from codec_video_prep.output import OutputError
 from mediaref.cli.files import write_whole
 from mediaref.errors import MissingDependencyError
-from mediaref.storage import locate
+from mediaref.storage import locate_trusted
 
 
 class Store:
@@ -22,7 +22,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        source = locate(url)
+        source = locate_trusted(url)
         self.local = None if source.path is None else Path(source.path).resolve()
         """The folder, where it is one of this machine."""
 

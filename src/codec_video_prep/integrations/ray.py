@@ -30,7 +30,8 @@ from codec_video_prep.config import OptionError
 from codec_video_prep.output import OutputError
 from mediaref.errors import MissingDependencyError
 from mediaref.ray import as_columns, column_of
-from mediaref.storage import join
+from mediaref.storage import AccessPolicy, join
+from mediaref.storage.access import Held, policies_in_force
 
 __all__ = ["PrepareVideos"]
 
@@ -43,22 +44,30 @@ class PrepareVideos:
         options: Of `PreinferConfig`, but for `video` and `out_dir`.
         column: Column with the videos' uris.
         threads: For one video.
+        access: What the videos may be: an `AccessPolicy`.
 
     A call returns the batch with `prepared` (the folder), `canvases` (their number), and for a video that cannot be
     prepared `error` (the name of its class) and `message` instead; these are empty where all is well.
     """
 
     def __init__(
-        self, output: str, options: Mapping[str, Any] | None = None, column: str = "uri", threads: int = 1
+        self,
+        output: str,
+        options: Mapping[str, Any] | None = None,
+        column: str = "uri",
+        threads: int = 1,
+        *,
+        access: AccessPolicy | None = None,
     ) -> None:
         self._column = column
+        self._prepare = Held(prepare_video, (access,) if access else ())
         self._job = Job.of(output, "folders", {**(options or {}), "parallel_segments": threads})
 
     def __call__(self, batch: Any) -> dict[str, Any]:
         """The batch with what became of its videos, as a dict of arrays."""
         columns = as_columns(batch)
         videos = [Video.of(str(uri)) for uri in column_of(columns, self._column)]
-        outcomes = [prepare_video(self._job, Part(0, (video,)), video) for video in videos]
+        outcomes = [self._prepare(self._job, Part(0, (video,)), video) for video in videos]
         folders = [join(self._job.output, outcome.video.key) for outcome in outcomes]
         made = [outcome.error is None for outcome in outcomes]
         columns["prepared"] = np.array([folder if ok else "" for folder, ok in zip(folders, made, strict=True)])
@@ -89,7 +98,8 @@ def outcomes_on_cluster(job: Job, parts: Sequence[Part], address: str, workers: 
             cpus = int(ray.cluster_resources().get("CPU", 1))
             actors = ray.data.ActorPoolStrategy(size=min(workers or cpus, len(parts)))
             data = ray.data.from_items(rows, override_num_blocks=len(rows))
-            told = data.map_batches(_FinishParts, fn_constructor_args=(job,), batch_size=1, compute=actors)
+            settings = (job, policies_in_force())
+            told = data.map_batches(_FinishParts, fn_constructor_args=settings, batch_size=1, compute=actors)
             for row in told.iter_rows():
                 yield _as_outcome(row)
     finally:
@@ -114,9 +124,9 @@ def _quiet(ray: Any) -> Iterator[None]:
 class _FinishParts:
     """Takes rows of parts, gives a row for each of their videos. A process of its own does the work: it may die."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, policies: tuple[AccessPolicy, ...]) -> None:
         self._job = job
-        self._pool: WorkerPool[Task, Outcome | None] = WorkerPool(1, partial(do_task, job))
+        self._pool: WorkerPool[Task, Outcome | None] = WorkerPool(1, Held(partial(do_task, job), policies))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
 """From a uri to something that can be opened: a local path, bytes that the uri carries itself, or an fsspec file."""
 
 from mediaref.storage.access import AccessPolicy
-from mediaref.storage.source import Source, StorageOptions, locate
+from mediaref.storage.source import Source, StorageOptions, locate, locate_trusted
 from mediaref.storage.uris import join, scheme_of, shorten
 
-__all__ = ["AccessPolicy", "Source", "StorageOptions", "join", "locate", "scheme_of", "shorten"]
+__all__ = ["AccessPolicy", "Source", "StorageOptions", "join", "locate", "locate_trusted", "scheme_of", "shorten"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
 from mediaref.errors import AccessDeniedError, InvalidReferenceError, StorageError
@@ -37,8 +38,9 @@ class AccessPolicy:
     """What may be opened while it is in force: in `with AccessPolicy(roots=["/data"]):` every read is held to it.
 
     It holds for images, videos, bit costs and existence checks alike, in the threads that the calls of the block start,
-    and for iterators and decoders made in it wherever they are used. It does not reach into other processes, so use it
-    inside the function that a pool of processes runs; it can be pickled. Of policies in one another each must allow.
+    for iterators and decoders made in it wherever they are used, and in the processes of `codec_video_prep.batch`. It
+    does not reach into processes of others: there use it inside the function that they run (it can be pickled), or the
+    argument `access` of `mediaref.ray`. Of policies in one another each must allow.
 
     - Paths and `file:` uris must lie under one of `roots`, links and `..` followed. Without roots none is opened.
     - Hosts (buckets for `s3` and its kind) must be among `hosts`: names, or `*.example.org` for all below that one.
@@ -141,6 +143,20 @@ def allowed_path(path: str) -> str:
     for policy in policies_in_force():
         path = policy.check_path(path)
     return path
+
+
+@dataclass(frozen=True)
+class Held(Generic[_Item]):
+    """A function that is held to `policies` in whatever process it is called."""
+
+    function: Callable[..., _Item]
+    policies: tuple[AccessPolicy, ...]
+
+    def __call__(self, *arguments: Any, **named: Any) -> _Item:
+        with ExitStack() as stack:
+            for policy in self.policies:
+                stack.enter_context(policy)
+            return self.function(*arguments, **named)
 
 
 def held_to_policies(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
