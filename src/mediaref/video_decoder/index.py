@@ -21,6 +21,8 @@ from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import NO_TIME, PacketTable, scan_packets
 
 if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
     from mediaref._native import StreamParser
     from mediaref.storage.ranges import Ranges
 
@@ -296,15 +298,21 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
     )
 
 
+def _promised_picture(stream: VideoStream) -> Picture:
+    """The pictures of a stream as its container tells them, where none of the first can be decoded."""
+    context = stream.codec_context
+    # Not `context.pix_fmt`, at which PyAV 17 crashes where there is none.
+    pixel_format = context.format.name if context.format else None
+    return Picture(context.width, context.height, pixel_format, Orientation())
+
+
 def _demuxed(source: Source) -> Contents:
     """The contents of `source` by one pass over its packets."""
     with opened(source) as (container, stream):
         codec = stream.codec_context.codec.canonical_name
         extradata = stream.codec_context.extradata or b""
         scan = scan_packets(container, stream, codec, source.name)
-        picture = Picture.of_first(stream, scan.head) or Picture(
-            stream.codec_context.width, stream.codec_context.height, stream.codec_context.pix_fmt, Orientation()
-        )
+        picture = Picture.of_first(stream, scan.head) or _promised_picture(stream)
         number, time_base, rate = stream.index, Fraction(stream.time_base or 1), stream.average_rate
     table = scan.table()
     check_limits(table, picture, source.name)
