@@ -70,6 +70,17 @@ def test_each_frame_of_vp9_in_layers_alone(clip: Clip, tmp_path: Path) -> None:
         assert digest(pixels) == plain[frame]
 
 
+def test_a_decoder_that_will_not_do_without_what_was_left_out_is_given_it(tmp_path: Path) -> None:
+    path = CLIPS["hevc_layers"].build(tmp_path, "layers")
+    index = VideoIndex.open(path).with_headers()
+    plain = plain_decode(path, index).pixels
+    index.packets.depends_on.setflags(write=True)
+    index.packets.depends_on[:] = 0  # a table that knows of no dependency at all
+    for frame in range(len(index)):
+        ((_, pixels),) = decode_frames(index, [frame], threads=1)
+        assert digest(pixels) == plain[frame]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_set_of_targets_in_any_order(clip: Clip, data: st.DataObject) -> None:

@@ -78,6 +78,14 @@ class DecodePlan:
         before = points[points < span.start]
         return _span(self.index, int(before[-1]), span.frames.tolist()) if len(before) else None
 
+    def in_doubt(self, span: Span) -> Span | None:
+        """What to try for frames that `span` did not give: every packet from its start, or an earlier start."""
+        table = self.index.packets
+        whole = np.arange(span.start, int(span.packets[-1]) + 1)
+        if len(whole) > len(span.packets):
+            return Span(whole, span.frames)
+        return self.earlier(span) if table.recovery_frames[span.start] else None
+
     def __repr__(self) -> str:
         frames = sum(len(span.frames) for span in self.spans)
         fed = f"{len(self.packets)} of {len(self.index.packets)} packets fed"

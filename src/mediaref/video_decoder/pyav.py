@@ -271,18 +271,19 @@ class SpanDecoder:
         """
         wanted = {int(self._index.packet_of[frame]) for frame in span.frames}
         self._unread: CorruptMediaError | None = None
-        attempt: Span | None = span
-        while attempt is not None:
+        following: Span | None = span
+        while following is not None and wanted and not self._unread:
+            attempt, following = following, None
             try:
                 for row, picture in self._pictures(attempt):
                     if row in wanted:
                         wanted.discard(row)
                         self._stats.add(frames_returned=1)
                         yield self._frame_of[row], self._to_array(picture, size)
-                break
+                following = self._plan.in_doubt(attempt)
             except _FalseStartError:
                 _log.debug("%s: packet %d is no place to start; starting earlier", self._name, attempt.start)
-                attempt = self._plan.earlier(attempt)
+                following = self._plan.earlier(attempt)
         for row in sorted(wanted):
             yield (
                 self._frame_of[row],
