@@ -321,6 +321,22 @@ def test_redirects_are_held_to_it_again(server: WebServer, data: Path, reader: s
             assert isinstance(caught.value, AccessDeniedError) == target.startswith("https")
 
 
+@pytest.mark.parametrize("wrapper", ["simplecache::{}", "filecache::{}", "zip://a.png::{}"])
+def test_redirects_inside_a_chain_are_held_to_it_too(server: WebServer, tmp_path: Path, wrapper: str) -> None:
+    name = "a.zip" if "zip" in wrapper else "a.png"
+    kept = {cache: {"cache_storage": str(tmp_path / cache)} for cache in ("simplecache", "filecache")}
+    schemes = ["http", "simplecache", "filecache", "zip"]
+    with AccessPolicy(schemes=schemes, hosts=["localhost"], allow_private_addresses=True):
+        straight = MediaRef(uri=wrapper.format(server.url(f"redirect/files/{name}", "localhost")))
+        assert straight.to_ndarray(storage_options=kept).shape == (6, 8, 3)
+        server.requests.clear()
+        astray = MediaRef(uri=wrapper.format(server.url(f"redirect/{server.url(f'files/{name}')}", "localhost")))
+        with pytest.raises((AccessDeniedError, MediaNotFoundError)):  # fsspec's caches call it a file that is not there
+            astray.to_ndarray(storage_options=kept)
+        assert server.requests
+        assert all(path.startswith("/redirect") for _, path, _ in server.requests)
+
+
 def test_a_client_of_the_callers_own_cannot_be_held_and_is_refused(server: WebServer) -> None:
     async def client(**_: object) -> None:
         raise AssertionError("never called")
