@@ -120,7 +120,7 @@ class DecodePlan:
         asked = ", ".join(map(str, span.frames[:8].tolist())) + (", ..." if len(span.frames) > 8 else "")
         yield f"packets {span.start}..{end - 1} for frames {asked}"
         yield f"  start at packet {span.start}: {self._kind_of_start(span.start)}"
-        yield f"  feed {len(span.packets)} ({_bytes(table, span.packets)}): {len(targets)} of the frames asked for"
+        yield f"  feed {len(span.packets)} ({_bytes(table, span.packets)}): {len(targets)} that hold the frames"
         if len(helpers):
             yield f"    and {len(helpers)} ({_bytes(table, helpers)}) that these depend on, or may"
         if len(left_out):
