@@ -254,11 +254,12 @@ def explore_many(numbers: Sequence[int], sound: Sequence[Path], folder: Path, *,
     report = Report()
     for number in numbers:
         path = file_number(number, sound, folder)
-        before = _open_files()
+        before, running = _open_files(), set(threading.enumerate())
         explore(path, report, prepare=number % every_prepared == 0)
         left = _open_files() - before
-        if left > 0 or threading.active_count() > 1:
-            report.faults.append(f"{path.name}: {left} files and {threading.active_count() - 1} threads stay behind")
+        threads = set(threading.enumerate()) - running
+        if left > 0 or threads:
+            report.faults.append(f"{path.name}: {left} files and {len(threads)} threads stay behind")
         path.unlink()
     return report
 

@@ -41,7 +41,7 @@ class Sequential:
 
 def sequential(path: Path, turn: Callable[[NDArray[Any]], NDArray[Any]] = lambda pixels: pixels) -> Sequential:
     """Decode `path` from begin to end, as simply as can be."""
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(str(path)) as container:
         stream = next(s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic)
         stream.codec_context.thread_count = 1
         found = []
