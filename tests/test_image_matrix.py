@@ -234,6 +234,7 @@ def test_postscript_is_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "format", ["png", "jpeg", "webp", "gif", "bmp", "tiff", "avif", "jpeg2000", "ppm", "ico", "tga"]
 )
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_damage_gives_an_image_or_an_error_of_ours(format: str) -> None:
     data = saved(PICTURE, format)
     rng = random.Random(format)
