@@ -67,6 +67,7 @@ docs: setup
 bench: setup
 	$(BIN)/python benchmarks/bench_bit_costs.py
 	$(BIN)/python benchmarks/bench_prep.py
+	$(BIN)/python benchmarks/bench_batch.py
 	$(BIN)/python benchmarks/bench_references.py
 
 # The wheel is tried in an empty environment for each Python that is at hand.
