@@ -256,6 +256,8 @@ def explore_many(numbers: Sequence[int], sound: Sequence[Path], folder: Path, *,
         path = file_number(number, sound, folder)
         before, running = _open_files(), set(threading.enumerate())
         explore(path, report, prepare=number % every_prepared == 0)
+        for thread in set(threading.enumerate()) - {threading.current_thread()}:
+            thread.join(5)  # one that was told to end by an iterator that was closed half-way may still be at it
         left = _open_files() - before
         threads = set(threading.enumerate()) - running
         if left > 0 or threads:

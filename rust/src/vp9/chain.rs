@@ -118,10 +118,10 @@ impl ChainParser {
         let mut outside = packet.len();
         let mut frames = Vec::with_capacity(headers.len());
         for (i, (range, header)) in headers.into_iter().enumerate() {
-            let start = range.start * 8;
+            let (start, bits) = (range.start * 8, range.len() * 8);
             outside -= range.len();
             let frame = self.decode_frame(&packet[range], &header, work(i));
-            frames.extend(frame.map_err(|error| error.moved_by(start))?);
+            frames.extend(frame.map_err(|error| error.within(bits).moved_by(start))?);
         }
         let shown = frames.iter().rposition(|frame| frame.is_shown).unwrap_or(frames.len().saturating_sub(1));
         if let (Some(frame), 1..) = (frames.get_mut(shown), outside) {
