@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mediaref import MediaRef, batch_decode, cleanup_cache
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import VideoIndex, decode_frames
 
 Clip = Callable[[str], Path]
+
+#: `MEDIAREF_PROCESSES=200` in the environment opens one file from so many at once.
+PROCESSES = int(os.environ.get("MEDIAREF_PROCESSES", "8"))
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -57,6 +64,62 @@ def test_an_error_leaves_no_thread_and_no_open_file(clip: Clip, tmp_path: Path, 
 def _open_files() -> int:
     folder = Path("/proc/self/fd")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def _answers(path: Path, threads: int = 1) -> str:
+    """A digest of some frames' pixels and of all bit costs."""
+    digest = hashlib.sha256()
+    pts = [0, 250_000_000, 500_000_000, 33_400_000]
+    for pixels in batch_decode([MediaRef(uri=str(path), pts_ns=time) for time in pts], threads=threads):
+        digest.update(pixels.tobytes())
+    for cost in read_bit_costs(path, threads=threads):
+        digest.update(cost.bits.tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("name", ["plain", "hevc", "vp9_gops"])
+def test_threads_share_files_and_their_indexes_with_the_same_answers(clip: Clip, name: str) -> None:
+    expected = _answers(clip(name))
+    cleanup_cache()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: _answers(clip(name), threads=2), range(24)))
+    assert set(answers) == {expected}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_open_the_same_file_with_the_same_answers(clip: Clip, method: str) -> None:
+    """The parent has used the file, so that forked children begin with its caches."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"needs {method}")
+    expected = _answers(clip("plain"), threads=2)
+    processes = PROCESSES if method == "fork" else 2
+    with multiprocessing.get_context(method).Pool(processes) as pool:
+        answers = pool.map_async(_answers, [clip("plain")] * (2 * processes), chunksize=1).get(100)
+    assert set(answers) == {expected}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_cache_is_usable_in_a_child_that_was_forked_while_a_thread_used_it(clip: Clip) -> None:
+    path, stop = clip("plain"), threading.Event()
+
+    def use() -> None:
+        while not stop.is_set():
+            cleanup_cache()
+            VideoIndex.open(path)
+
+    busy = threading.Thread(target=use)
+    busy.start()
+    try:
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(20)
+                os._exit(0 if len(VideoIndex.open(path)) == 24 else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        stop.set()
+        busy.join()
 
 
 def _half_of_the_bit_costs(path: Path) -> Iterator[Any]:

@@ -7,6 +7,9 @@ use crate::map::FrameMap;
 use crate::packet::PacketHeader;
 use crate::{h264, hevc, vp9};
 
+/// Most states of the parameter sets that are kept: each takes a few kilobytes, and a packet of a few bytes makes one.
+pub const MAX_STATES: usize = 1 << 15;
+
 /// Reads headers in decoding order, and the costs of any frame whose headers it has read.
 #[derive(Debug)]
 pub struct Stream {
@@ -29,6 +32,8 @@ pub enum State {
     Hevc(Arc<hevc::ParameterSets>),
     /// A frame cannot be read without the ones before it: `vp9::ChainParser` does that.
     Chain,
+    /// The parameter sets had changed `MAX_STATES` times before.
+    TooMany,
 }
 
 impl State {
@@ -38,6 +43,10 @@ impl State {
             Self::H264(sets) => h264::frame_map(sets, packets, &mut scratch.h264),
             Self::Hevc(sets) => hevc::frame_map(sets, packets, &mut scratch.hevc),
             Self::Chain => Err(Error::unsupported("reading a VP9 frame without the ones before it", 0)),
+            Self::TooMany => {
+                let limit = MAX_STATES as u64;
+                Err(Error::limit("the number of changes of the parameter sets before the packet", limit + 1, limit))
+            }
         }
     }
 
@@ -116,13 +125,34 @@ impl Stream {
             Scanner::Hevc(scanner) => State::Hevc(scanner.parameter_sets()),
             Scanner::Vp9(_) => State::Chain,
         };
-        if self.states.last().is_none_or(|last| !last.is_same(&now)) {
-            self.states.push(now);
+        if self.states.len() <= MAX_STATES && self.states.last().is_none_or(|last| !last.is_same(&now)) {
+            self.states.push(if self.states.len() < MAX_STATES { now } else { State::TooMany });
         }
         self.states.len() - 1
     }
 
     pub fn state(&self, handle: usize) -> Option<&State> {
         self.states.get(handle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn endless_changes_of_parameter_sets_reach_a_limit() {
+        let mut stream = Stream::new("h264", &[]).unwrap();
+        // A picture parameter set with CAVLC, and the same one with CABAC.
+        let sets = [[0, 0, 1, 0x68, 0xce, 0x38, 0x80], [0, 0, 1, 0x68, 0xee, 0x38, 0x80]];
+        let handles: Vec<_> = (0..MAX_STATES + 5).map(|i| stream.scan(&sets[i % 2]).0).collect();
+        assert_eq!(
+            handles[MAX_STATES - 1..],
+            [MAX_STATES - 1, MAX_STATES, MAX_STATES, MAX_STATES, MAX_STATES, MAX_STATES]
+        );
+        let error = |handle: usize| stream.state(handle).unwrap().frame_map(&[], &mut Scratch::default()).unwrap_err();
+        assert!(matches!(error(MAX_STATES - 1).kind, ErrorKind::Corrupt(_)));
+        assert!(matches!(error(MAX_STATES).kind, ErrorKind::Limit { .. }));
     }
 }

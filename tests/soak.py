@@ -1,0 +1,104 @@
+"""Random requests for a long time, and what of memory, files and threads is left after it.
+
+`python tests/soak.py SECONDS [FOLDER ...]` goes over all files of some folders, or over clips made on the spot.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from clips import CLIPS
+from PIL import Image
+
+from mediaref import DataURI, MediaRef, batch_decode, cleanup_cache
+from mediaref.bitcost import read_bit_costs
+from mediaref.errors import MediaRefError
+from mediaref.video_decoder import VideoIndex
+
+FRAMES_AT_ONCE = 6
+
+
+def request(paths: Sequence[Path], rng: random.Random) -> str:
+    """One random request; tells what it was and how it ended."""
+    what, run = rng.choice(_REQUESTS)
+    try:
+        run(rng.choice(paths), rng)
+    except MediaRefError as error:
+        return f"{what}: {type(error).__name__}"
+    return f"{what}: result"
+
+
+def _pixels(path: Path, rng: random.Random) -> None:
+    span = VideoIndex.open(path).span_ns()
+    refs = [MediaRef(uri=str(path), pts_ns=rng.randrange(*span)) for _ in range(rng.randint(1, FRAMES_AT_ONCE))]
+    batch_decode(refs, threads=rng.choice((1, 2)), on_error=rng.choice(("raise", "skip")))
+
+
+def _bits(path: Path, rng: random.Random) -> None:
+    index = VideoIndex.open(path)
+    frames = [rng.randrange(len(index)) for _ in range(rng.randint(1, FRAMES_AT_ONCE))]
+    read_bit_costs(index, frames, hidden=rng.random() < 0.3, threads=rng.choice((1, 2)))
+
+
+def _image(path: Path, rng: random.Random) -> None:
+    image = Image.new("RGB", (rng.randint(1, 300), rng.randint(1, 300)), "teal")
+    MediaRef(uri=DataURI.from_image(image, format="png").uri).to_ndarray()
+
+
+def _forget(path: Path, rng: random.Random) -> None:
+    cleanup_cache()
+
+
+_REQUESTS: tuple[tuple[str, Callable[[Path, random.Random], None]], ...] = (
+    ("pixels", _pixels),
+    ("bits", _bits),
+    ("image", _image),
+    ("forget", _forget),
+)
+
+
+def state() -> dict[str, int]:
+    """Memory in KiB, open files and threads of this process."""
+    gc.collect()
+    return {
+        "memory": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 10,
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": threading.active_count(),
+    }
+
+
+def soak(paths: Sequence[Path], seconds: float, most: int | None = None) -> dict[str, object]:
+    """Requests for some seconds, or `most` of them: the state after a fifth of the time and at the end."""
+    rng, outcomes = random.Random(1), Counter[str]()
+    begin, warm, count = time.monotonic(), None, 0
+    while time.monotonic() - begin < seconds and (most is None or count < most):
+        outcomes[request(paths, rng)] += 1
+        count += 1
+        share = max((time.monotonic() - begin) / seconds, count / most if most else 0.0)
+        if warm is None and share > 0.2:
+            warm = state()
+    return {"requests": count, "outcomes": outcomes, "warm": warm, "end": state()}
+
+
+def main(seconds: str, *folders: str) -> None:
+    logging.getLogger("mediaref").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as made:
+        names = ("plain", "cavlc", "mbaff", "hevc", "vp9_gops", "vp9_hidden", "transport", "raw", "mpeg4")
+        paths = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+        paths = paths or [CLIPS[name].build(Path(made), name) for name in names]
+        print(json.dumps(soak(paths, float(seconds)), indent=1))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
