@@ -110,3 +110,13 @@ def test_a_repr_is_one_short_line_that_says_what_it_is(clip: Clip) -> None:
     assert len(repr(embedded)) < 300
     assert "40 frames" in shown[1]
     assert "2 frames from 2 starts" in shown[2]
+
+
+def test_showing_reads_no_file(clip: Clip, tmp_path: Path) -> None:
+    path = tmp_path / "gone.mp4"
+    path.write_bytes(clip("pyramid").read_bytes())
+    index = VideoIndex.open(path)
+    plan = DecodePlan.of(index, [3])
+    path.unlink()
+    for shown in (index, plan, MediaRef(uri=str(path), pts_ns=0)):
+        assert parsed(shown) is not None
