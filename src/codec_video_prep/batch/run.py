@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def run_batch(
         raise OptionError(f"format={format!r}: takes one of {', '.join(FORMATS)}")
     if workers is not None and workers < 1:
         raise OptionError(f"workers={workers}: takes a whole number of at least 1")
-    import_pyarrow()  # missing it is better known now than after a night's work
+    if find_spec("pyarrow") is None:
+        import_pyarrow()  # raises: better now than after a night's work; where it is there, it can wait until the end
     uris = list(dict.fromkeys(videos))
     shard = "" if num_shards == 1 else f"-{shard_id:03d}-of-{num_shards:03d}"
     if videos_per_part is None:
