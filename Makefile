@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock
 
-.PHONY: setup demo test test-integrations test-ray test-torch check format docs bench wheel sdist clean
+.PHONY: setup demo fuzz fuzz-bounded soak test test-integrations test-ray test-torch check format docs bench wheel sdist clean
 
 setup: $(VENV)/.built
 
@@ -63,6 +63,29 @@ format: setup
 
 docs: setup
 	$(BIN)/python docs/make_api.py
+
+# Some minutes of damaged streams and files: what every change must stand.
+FUZZ_SEEDS := rust/fuzz/seeds
+fuzz-bounded: $(FUZZ_SEEDS)
+	cargo run --quiet --manifest-path rust/fuzz/Cargo.toml --profile checked --bin bounded -- $(FUZZ_SEEDS) --inputs 100000
+	$(BIN)/python tests/damaged_videos.py 2000
+
+# The long run, guided by coverage: an hour for each codec, then 100,000 files. Needs a nightly toolchain and cargo-fuzz.
+FUZZ_SECONDS ?= 3600
+fuzz: $(FUZZ_SEEDS)
+	for codec in h264 hevc vp9; do \
+		mkdir -p rust/fuzz/corpus/$$codec; \
+		(cd rust/fuzz && cargo +nightly fuzz run --fuzz-dir . --sanitizer none --features libfuzzer $$codec \
+			corpus/$$codec seeds/$$codec -- -timeout=2 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)) || exit 1; \
+	done
+	$(BIN)/python tests/damaged_videos.py 100000
+
+$(FUZZ_SEEDS): setup
+	$(BIN)/python rust/fuzz/make_seeds.py $@
+
+# An hour of random requests, and what of memory, files and threads is left after it.
+soak: setup
+	$(BIN)/python tests/soak.py 3600
 
 bench: setup
 	$(BIN)/python benchmarks/bench_bit_costs.py

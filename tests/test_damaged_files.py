@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clips import make_clip
 from damaged_videos import Report, damaged, explore, explore_many, sound_files
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaref import DataURI, MediaRef
-from mediaref.errors import MediaRefError
+from mediaref.errors import MediaRefError, UnsupportedBitstreamError
 
 FILES = 160
 
@@ -47,6 +48,12 @@ def test_damaged_videos_give_results_or_errors_of_ours(sound: list[Path], tmp_pa
     assert list(tmp_path.iterdir()) == []
     reached = sum(count for outcome, count in report.outcomes.items() if outcome.endswith("result"))
     assert reached > FILES  # the damage leaves most files alive enough to be read into
+
+
+def test_colours_that_cannot_be_turned_into_rgb_are_an_error_of_ours(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mp4", frames=2, size=(64, 48), options={"x264-params": "colormatrix=YCgCo"})
+    with pytest.raises(UnsupportedBitstreamError, match="into RGB"):
+        MediaRef(uri=str(path), pts_ns=0).to_ndarray()
 
 
 def test_an_error_that_is_not_ours_is_reported() -> None:

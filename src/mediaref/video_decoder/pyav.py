@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError
+from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError, UnsupportedBitstreamError
 from mediaref.read_stats import current_stats
 from mediaref.storage import Source, StorageOptions
 from mediaref.storage.ranges import Ranges
@@ -296,12 +296,17 @@ class SpanDecoder:
             )
 
     def _to_array(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[Any] | MediaRefError:
-        if self._native is None:
-            return self._to_rgb(picture, size)
         try:
-            return self._native(picture, self._index.orientation, self._name)
+            if self._native is not None:
+                return self._native(picture, self._index.orientation, self._name)
+            return self._to_rgb(picture, size)
         except MediaRefError as error:
             return error
+        except import_av().error.FFmpegError as error:
+            return UnsupportedBitstreamError(
+                f"{self._name}: FFmpeg does not turn its pictures ({picture.format.name}, {picture.width} x "
+                f"{picture.height}, colours as the stream describes them) into RGB: {error.strerror or error}"
+            )
 
     def _to_rgb(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[np.uint8]:
         width, height = size or (picture.width, picture.height)
