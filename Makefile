@@ -55,6 +55,7 @@ check: setup
 	$(BIN)/mypy
 	cargo fmt --manifest-path rust/Cargo.toml --check
 	cargo clippy --quiet --manifest-path rust/Cargo.toml --all-targets --features extension-module -- -D warnings
+	cargo clippy --quiet --manifest-path rust/fuzz/Cargo.toml -- -D warnings
 
 format: setup
 	$(BIN)/ruff check --fix .

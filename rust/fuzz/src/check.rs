@@ -46,7 +46,8 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
             _ => (*handle, &input.packets[i..=i]),
         };
         let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
-        let result = stream.frame_map(first, &packets, &mut tally.scratch);
+        let state = stream.state(first).expect("every packet was scanned");
+        let result = state.frame_map(&packets, &mut tally.scratch);
         tally.count(&result);
         match &result {
             Ok(map) => check_map(map),
@@ -54,7 +55,7 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
         }
         if i == 0 && tally.pictures % 8 == 0 {
             // What an earlier stream left in the buffers must not show.
-            assert!(result == stream.frame_map(first, &packets, &mut Scratch::default()));
+            assert!(result == state.frame_map(&packets, &mut Scratch::default()));
         }
     }
 }
@@ -75,7 +76,7 @@ fn check_chain(packets: &[Vec<u8>], tally: &mut Tally) {
     }
     let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
     let wanted: Vec<bool> = (0..packets.len()).map(|i| i % 3 == 2).collect();
-    let some = ChainParser::new().parse_wanted(&packets, &wanted);
+    let some = ChainParser::new().parse_wanted(&packets, &wanted).frames;
     for ((all, some), wanted) in results.into_iter().zip(some).zip(wanted) {
         let (all, some) = (all.unwrap(), some.expect("a frame that can be read in a row can be read by itself"));
         let maps = if wanted { all.len() } else { 0 };
