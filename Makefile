@@ -40,6 +40,7 @@ test-torch: $(VENV)-torch/.built
 	$(VENV)-torch/bin/patch-torchcodec
 	$(VENV)-torch/bin/patch-torchcodec --verify
 	$(VENV)-torch/bin/python -m pytest -m torch tests packages/patch-torchcodec/tests
+	$(VENV)-torch/bin/python -m pytest tests/test_docs.py
 
 $(VENV)-integrations/.built: EXTRA := test-integrations
 $(VENV)-ray/.built: EXTRA := test,ray
