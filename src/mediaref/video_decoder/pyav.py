@@ -221,6 +221,7 @@ def _in_order(decoded: Generator[Decoded, None, None], order: Iterable[int]) -> 
                 found, pixels = next(decoded)
                 early[found] = pixels
             yield frame, early.pop(frame)
+        deque(decoded, maxlen=0)  # nothing is left in it, but its threads: they are waited for only at its end
 
 
 class SpanDecoder:
