@@ -47,6 +47,8 @@ struct Frame<'a> {
     slices: u32,
     /// Why the first slice with an unreadable header was left out.
     dropped_slice: Option<Error>,
+    /// Where the current NAL unit begins, in bits from the start of the frame's packets.
+    unit_start: usize,
     overhead: u64,
     scratch: &'a mut Scratch,
 }
@@ -61,6 +63,7 @@ impl<'a> Frame<'a> {
             planes: 0,
             slices: 0,
             dropped_slice: None,
+            unit_start: 0,
             overhead: 0,
             scratch,
         }
@@ -69,10 +72,10 @@ impl<'a> Frame<'a> {
     fn parse(&mut self, packets: &[&[u8]]) -> Result<FrameMap> {
         let mut before = 0;
         for packet in packets {
-            self.packet(packet).map_err(|error| error.within(packet.len() * 8).moved_by(before))?;
+            self.packet(packet, before).map_err(|error| error.within(packet.len() * 8).moved_by(before))?;
             before += packet.len() * 8;
         }
-        self.finish(before as u64)
+        self.finish(before as u64).map_err(|error| error.within(before))
     }
 
     /// Whether the coding of 8x8 blocks is in doubt: 4:4:4 of an encoder that nothing names.
@@ -84,13 +87,14 @@ impl<'a> Frame<'a> {
                     && header.pps.transform_8x8_mode_flag
             })
     }
-    fn packet(&mut self, packet: &[u8]) -> Result<()> {
+    fn packet(&mut self, packet: &[u8], start: usize) -> Result<()> {
         let units = self.sets.framing.split(packet)?;
         // Start codes, lengths and zeros between units.
         let framing = packet.len() - units.iter().map(Range::len).sum::<usize>();
         self.overhead += 8 * framing as u64;
         for unit in units {
             let nal = &packet[unit.clone()];
+            self.unit_start = start + 8 * unit.start;
             let header = NalHeader::parse(nal[0]);
             match header.nal_unit_type {
                 1 | 5 => self.slice(header, nal).map_err(|error| error.moved_by(8 * unit.start))?,
@@ -123,7 +127,8 @@ impl<'a> Frame<'a> {
             Ok(header) => header,
             Err(error) => {
                 // What only calls itself a slice does no harm as long as the others make up the picture.
-                self.dropped_slice.get_or_insert(error);
+                let start = self.unit_start;
+                self.dropped_slice.get_or_insert_with(|| in_nal_unit(error, rbsp).moved_by(start));
                 self.overhead += rbsp.bit_len() as u64;
                 return Ok(());
             }
