@@ -78,11 +78,14 @@ def read_video_fast_selected(
     index.check(asked)
     wanted = sorted(set(asked))
     threads = resolve_threads(thread_count or None)
-    types = index.picture_type
-    frames = {frame: _facts(index, frame, int(types[frame])) for frame in wanted}
+    frames = {frame: _facts(index, frame) for frame in wanted}
     if export_bitcost:
         for frame, cost in zip(wanted, iter_bit_costs(index, wanted, threads=threads), strict=True):
-            frames[frame]["bitcost"] = _layout(cost)
+            frames[frame] |= {"pict_type": cost.picture_type, "bitcost": _layout(cost)}
+    else:
+        types = index.with_headers(wanted).packets.picture_type[index.packet_of[wanted]]
+        for frame, picture_type in zip(wanted, types.tolist(), strict=True):
+            frames[frame]["pict_type"] = chr(picture_type or ord("?"))
     if export_pixels:
         size = (out_w or index.width, out_h or index.height) if out_w or out_h else None
         for frame, picture in decode_frames(index, wanted, threads=threads, size=size):
@@ -109,10 +112,10 @@ def read_video_fast_selected_segment(
     )
 
 
-def _facts(index: VideoIndex, frame: int, picture_type: int) -> dict[str, Any]:
+def _facts(index: VideoIndex, frame: int) -> dict[str, Any]:
     return {
         "frame_idx": frame,
-        "pict_type": chr(picture_type or ord("?")),
+        "pict_type": "?",
         "width": index.width,
         "height": index.height,
         "codec_name": index.codec,
