@@ -272,3 +272,11 @@ def test_noise_never_panics(codec: str, extradata: bytes, packet: bytes) -> None
     if parser.has_packet_access:
         parser.start_bit_costs([(int(headers.parameter_sets[0]), [packet])]).results()
     ChainParser().parse([packet, packet], [False, True])
+
+
+def test_an_error_lies_within_its_packet_wherever_that_is_cut_off(clip: Callable[[str], Path]) -> None:
+    extradata, packets = packets_of(clip("raw"))
+    for packet in packets[1:6]:
+        for length in range(1, min(len(packet), 400)):
+            *_, result = costs_of(extradata, [packets[0], packet[:length]])
+            assert not isinstance(result, ParseError) or result.byte_position <= length
