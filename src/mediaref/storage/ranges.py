@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mediaref")
 
 #: Gaps between the ranges wanted are read along, the smallest first, up to this share of what is wanted.
-_WASTE = 1 / 16
+_WASTE = 1 / 11
 #: Waiting before another attempt, in seconds; one attempt more than these is made.
 _PAUSES = (0.1, 0.5)
 

@@ -42,6 +42,8 @@ _log = logging.getLogger("mediaref")
 
 #: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
 _HELD_BYTES = 256 << 20
+#: Fewer packets than this for each frame thread are decoded sooner with a thread less: starting one costs.
+_PACKETS_A_THREAD = 16
 #: Packets of a remote file that are held at once, those between two keyframes aside.
 _FETCHED_BYTES = 32 << 20
 #: How long an iterator that is closed half-way waits for its threads.
@@ -119,7 +121,8 @@ def _decoded(
     make = partial(SpanDecoder, plan, native=native, ranges=ranges)
     if threads > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
         return _side_by_side(plan, make, threads, size)
-    return _one_by_one(plan, make(threads=threads), size)
+    longest = max((len(span.packets) for span in plan.spans), default=0)
+    return _one_by_one(plan, make(threads=max(1, min(threads, longest // _PACKETS_A_THREAD))), size)
 
 
 def _from_afar(
