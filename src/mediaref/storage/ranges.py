@@ -7,7 +7,6 @@ import os
 import time
 from bisect import bisect_right
 from contextlib import ExitStack
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -45,16 +44,20 @@ class Ranges:
         self._source = source
         self._size = size
         self._resources = ExitStack()
+        self._opened: BinaryIO | None = None
         self._stats = current_stats()
         # What has been fetched: where each piece begins, ascending, and the pieces, which do not overlap.
         self._begins: list[int] = []
         self._pieces: list[bytes] = []
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Bytes of the file. Raises as `Source.open`, and `StorageError` where its server does not tell."""
-        if self._size is not None:
-            return self._size
+        if self._size is None:
+            self._size = self._find_size()
+        return self._size
+
+    def _find_size(self) -> int:
         if self._source.data is not None:
             return len(self._source.data)
         if not self._source.is_remote:
@@ -112,9 +115,12 @@ class Ranges:
         self.forget()
         self._resources.close()
 
-    @cached_property
+    @property
     def _file(self) -> BinaryIO:
-        return self._resources.enter_context(self._source.open())
+        # No cached_property: before Python 3.12 its one lock is that of all files, and a fork may keep it held.
+        if self._opened is None:
+            self._opened = self._resources.enter_context(self._source.open())
+        return self._opened
 
     # --- what is kept ----------------------------------------------------------------------------------------------
 
