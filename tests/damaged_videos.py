@@ -256,7 +256,7 @@ def explore_many(numbers: Sequence[int], sound: Sequence[Path], folder: Path, *,
         path = file_number(number, sound, folder)
         before, running = _open_files(), set(threading.enumerate())
         explore(path, report, prepare=number % every_prepared == 0)
-        for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        for thread in set(threading.enumerate()) - running:
             thread.join(5)  # one that was told to end by an iterator that was closed half-way may still be at it
         left = _open_files() - before
         threads = set(threading.enumerate()) - running
