@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mediaref.errors import CorruptMediaError, StorageError
+from mediaref.errors import CorruptMediaError, MediaRefError, StorageError
 from mediaref.read_stats import current_stats
 from mediaref.storage.errors import storage_errors
 from mediaref.storage.remote_file import RangesIgnoredError
@@ -30,6 +30,9 @@ _WASTE = 1 / 11
 _PAUSES = (0.1, 0.5)
 
 _Span = tuple[int, int]
+
+#: What file systems fail with that can be read from but know no ranges: fsspec's caches of archives until 2026.7.
+_NO_RANGES = (AttributeError, NotImplementedError)
 
 
 class Ranges:
@@ -193,9 +196,20 @@ class Ranges:
             self._stats.add(bytes_read=len(whole), requests=1)
             self._keep(0, whole)
             return [whole[begin:end] for begin, end in spans]
+        answers = [
+            self._read_from_file(span) if isinstance(answer, _NO_RANGES) else answer
+            for span, answer in zip(spans, answers, strict=True)
+        ]
         received = sum(len(answer) for answer in answers if not isinstance(answer, BaseException))
         self._stats.add(bytes_read=received, requests=len(spans))
         return answers
+
+    def _read_from_file(self, span: _Span) -> bytes | Exception:
+        try:
+            self._file.seek(span[0])
+            return self._file.read(span[1] - span[0])
+        except MediaRefError as error:
+            return error
 
     def _checked(self, span: _Span, answer: Any) -> bytes:
         begin, end = span
