@@ -27,7 +27,7 @@ from mediaref.errors import (
 )
 from mediaref.video_decoder import VideoIndex, packets
 from mediaref.video_decoder.cache import BoundedCache
-from mediaref.video_decoder.index import _nanoseconds
+from mediaref.video_decoder.presentation import nanoseconds
 
 Clip = Callable[[str], Path]
 
@@ -72,7 +72,7 @@ def test_a_stream_without_times_has_an_order_and_says_that_it_has_no_times(clip:
 @pytest.mark.parametrize("scale", [90000, 12800, 1000])
 def test_truncated_rounded_and_rounded_up_times_all_find_their_frame(rate: Fraction, scale: int) -> None:
     ticks = np.array([int(number / Fraction(rate) * scale) for number in range(300)], np.int64)
-    begins = _nanoseconds(ticks, Fraction(1, scale), "a video")
+    begins = nanoseconds(ticks, Fraction(1, scale), "a video")
     exact = [Fraction(int(tick), scale) * 10**9 for tick in ticks]
     for number, time in enumerate(exact):
         for asked in (int(time), round(time), -int(-time // 1)):
@@ -130,10 +130,10 @@ def test_bytes_and_rate_add_up(clip: Clip) -> None:
 def test_times_are_exact_where_floats_and_64_bits_are_not() -> None:
     ticks = np.array([0, 1, 2**49 + 1, 90000 * 10**9 * 9], np.int64)
     expected = [int(tick) * 10**9 // 90000 for tick in ticks]
-    assert _nanoseconds(ticks, Fraction(1, 90000), "a video").tolist() == expected
-    assert _nanoseconds(np.array([-1]), Fraction(1, 3), "a video").tolist() == [-333_333_334]
+    assert nanoseconds(ticks, Fraction(1, 90000), "a video").tolist() == expected
+    assert nanoseconds(np.array([-1]), Fraction(1, 3), "a video").tolist() == [-333_333_334]
     with pytest.raises(CorruptMediaError, match="292 years"):
-        _nanoseconds(np.array([2**62]), Fraction(1), "a video")
+        nanoseconds(np.array([2**62]), Fraction(1), "a video")
 
 
 def test_the_index_is_kept_until_the_file_changes(clip: Clip, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from mediaref.storage import Source, StorageOptions, locate
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.container import opened, translated_errors
 from mediaref.video_decoder.container_table import read_container_table
-from mediaref.video_decoder.contents import Contents, Picture, check_limits, decoded
+from mediaref.video_decoder.contents import Contents, Picture, check_limits
 from mediaref.video_decoder.orientation import Orientation
-from mediaref.video_decoder.packets import NO_TIME, PacketTable, scan_packets
+from mediaref.video_decoder.packets import PacketTable, scan_packets
+from mediaref.video_decoder.presentation import end_ns, nanoseconds, presentation, reorder_depth
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
     from mediaref._native import StreamParser
     from mediaref.storage.ranges import Ranges
 
-#: H.264 and HEVC allow no more.
-_MAX_REORDER = 16
 _SECOND = 1_000_000_000
-#: Packets of a stream without a clean start that are decoded to learn which of them FFmpeg presents.
-_RAGGED_START_PACKETS = 300
-#: Pictures that may follow a key picture and be shown before it.
-_LEADING_PACKETS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +261,7 @@ class VideoIndex:
 def _build(source: Source, identity: Hashable) -> VideoIndex:
     contents = read_container_table(source) or _demuxed(source)
     table, time_base, rate = contents.packets, contents.time_base, contents.average_rate
-    packet_of, times = _presentation(source, table, contents.parser is not None)
+    packet_of, times = presentation(source, table, contents.parser is not None)
     if len(packet_of) == 0:
         raise CorruptMediaError(f"{source.name}: has no frame that can be shown")
     picture = contents.picture
@@ -284,8 +279,8 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         average_rate=rate,
         packets=table,
         packet_of=packet_of,
-        pts_ns=None if times is None else _nanoseconds(times, time_base, source.name),
-        end_ns=None if times is None else _end(table, packet_of, times, time_base, rate, source.name),
+        pts_ns=None if times is None else nanoseconds(times, time_base, source.name),
+        end_ns=None if times is None else end_ns(table, packet_of, times, time_base, rate, source.name),
         is_directly_readable=contents.is_directly_readable,
         file_size=contents.file_size,
         parser=contents.parser,
@@ -293,7 +288,7 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         has_side_data=contents.has_side_data,
         headers=contents.headers,
         has_constant_sets=contents.has_constant_sets,
-        reorder_depth=_reorder_depth(packet_of),
+        reorder_depth=reorder_depth(packet_of),
         description=contents.description,
     )
 
@@ -332,115 +327,6 @@ def _demuxed(source: Source) -> Contents:
         is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
         description=None,
     )
-
-
-# --- display order and time ------------------------------------------------------------------------------------------
-
-
-def _presentation(
-    source: Source, table: PacketTable, is_parsed: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-    """Rows of the packets that begin a presented frame in the order shown, and when (None: the stream has no times)."""
-    rows = np.flatnonzero(table.has_picture & ~table.is_second_field & ~table.is_discarded)
-    if len(rows) and _starts_raggedly(table, rows, is_parsed):
-        rows = _without_ragged_start(source, table, rows)
-    if _has_presentation_times(table, rows):
-        order = rows[np.lexsort((table.poc[rows], table.sequence[rows], table.pts[rows]))]
-        return order, table.pts[order]
-    if is_parsed:
-        order = rows[np.lexsort((table.poc[rows], table.sequence[rows]))]
-    else:
-        delivered = _delivered_rows(source, len(table))
-        order = np.array([row for row in delivered if not table.is_discarded[row]], np.int64)
-    dts = table.dts[order]
-    return order, None if (dts == NO_TIME).any() else np.sort(dts)
-
-
-def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool:
-    pts = table.pts[rows]
-    if (pts == NO_TIME).any():
-        return False
-    if (table.scanned_from < 0).any():
-        return True  # what is taken from a container's table has them
-    # AVI and some broken MP4 files store no presentation times. FFmpeg then offers times that rise in decoding order:
-    # where the headers ask for another order, believe the headers.
-    by_headers = np.lexsort((table.poc[rows], table.sequence[rows]))
-    reordered = bool((np.diff(by_headers) < 0).any())
-    return not reordered or bool((np.diff(pts) < 0).any())
-
-
-def _starts_raggedly(table: PacketTable, rows: NDArray[np.int64], is_parsed: bool) -> bool:
-    """Whether the first pictures may depend on some before them, so that FFmpeg may not present them."""
-    if not table.is_idr[np.flatnonzero(table.has_picture)[0]]:
-        return True
-    # Pictures shown before the key picture that they follow: those of a group cut out of the middle of a stream.
-    return not is_parsed and bool((table.pts[rows[1:]] < table.pts[rows[0]]).any())
-
-
-def _without_ragged_start(source: Source, table: PacketTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Leave out what FFmpeg does not present of a stream that begins in the middle: ask the decoder itself."""
-    resets = np.flatnonzero(table.is_idr)
-    stop = int(resets[0]) + _LEADING_PACKETS if len(resets) else len(table)
-    stop = min(stop, _RAGGED_START_PACKETS)
-    delivered = set(_delivered_rows(source, stop))
-    return np.array([row for row in rows if row >= stop or int(row) in delivered], np.int64)
-
-
-def _delivered_rows(source: Source, stop: int) -> list[int]:
-    """Rows of the first `stop` packets whose pictures a plain decoder delivers, in the order of delivery."""
-    delivered: list[int] = []
-    with opened(source) as (container, stream):
-        stream.codec_context.thread_count = 1
-        for row, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
-            if row >= stop:
-                break
-            packet.pts = packet.dts = row
-            delivered += [frame.pts for frame in decoded(stream, packet) if frame.pts is not None]
-        delivered += [frame.pts for frame in decoded(stream, None) if frame.pts is not None]
-    return delivered
-
-
-def _reorder_depth(packet_of: NDArray[np.int64]) -> int:
-    shown = np.argsort(packet_of, kind="stable")  # display rank of the frames in decoding order
-    waiting = np.zeros(len(shown), np.int64)
-    for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1) + 1):
-        waiting[distance:] += shown[:-distance] > shown[distance:]
-    return min(int(waiting.max(initial=0)), _MAX_REORDER)
-
-
-def _nanoseconds(times: NDArray[np.int64], time_base: Fraction, name: str) -> NDArray[np.int64]:
-    """Floor of `times * time_base` in nanoseconds, exactly."""
-    numerator, denominator = time_base.numerator, time_base.denominator
-    furthest = max(abs(int(times.min(initial=0))), abs(int(times.max(initial=0)))) * numerator
-    if furthest // denominator >= (1 << 63) // _SECOND - 1:
-        raise CorruptMediaError(f"{name}: its timestamps reach past 292 years; they cannot be right")
-    if furthest < 1 << 63 and denominator < (1 << 63) // _SECOND:
-        seconds, rest = np.divmod(times * numerator, denominator)
-        result: NDArray[np.int64] = seconds * _SECOND + rest * _SECOND // denominator
-        return result
-    return np.array([int(time) * numerator * _SECOND // denominator for time in times], np.int64)
-
-
-def _end(
-    table: PacketTable,
-    packet_of: NDArray[np.int64],
-    times: NDArray[np.int64],
-    time_base: Fraction,
-    rate: Fraction | None,
-    name: str,
-) -> int:
-    """Where the last frame ends: by the container's duration of it, else by the one before it, else by the rate."""
-    last = int(times[-1])
-    length = int(table.duration[packet_of[-1]])
-    if length <= 0 and len(times) > 1:
-        length = last - int(times[-2])
-    if length > 0:
-        return int(_nanoseconds(np.array([last + length], np.int64), time_base, name)[0])
-    begin = int(_nanoseconds(np.array([last], np.int64), time_base, name)[0])
-    return begin + (_SECOND * rate.denominator // rate.numerator if rate else 1)
-
-
-# --- where the bytes are ---------------------------------------------------------------------------------------------
 
 
 def _stands_in_file(source: Source, table: PacketTable, samples: dict[int, bytes]) -> bool:

@@ -29,11 +29,12 @@ from mediaref.storage import StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.backends import check_choice, check_options
 from mediaref.video_decoder.base import Backend, Decoded
-from mediaref.video_decoder.index import VideoIndex, _nanoseconds
+from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.indexed import IndexedVideoDecoder
 from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import NO_TIME
 from mediaref.video_decoder.plan import start_points
+from mediaref.video_decoder.presentation import nanoseconds
 
 _log = logging.getLogger("mediaref")
 
@@ -223,7 +224,7 @@ def frame_times(index: VideoIndex) -> NDArray[np.int64]:
     if index.pts_ns is None:
         raise TimestampError(f"{name}: the stream has no timestamps, by which torchcodec finds frames; use PyAV")
     times = index.packets.pts[index.packet_of]
-    if (times == NO_TIME).any() or not np.array_equal(_nanoseconds(times, index.time_base, name), index.pts_ns):
+    if (times == NO_TIME).any() or not np.array_equal(nanoseconds(times, index.time_base, name), index.pts_ns):
         raise UnsupportedBitstreamError(
             f"{name}: its container stores no presentation times, by which torchcodec finds frames; use decoder='pyav'"
         )
