@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import pytest
 from clips import CLIPS
 from corpus import CORPUS
 from hypothesis import settings
+
+from mediaref.video_decoder.reader import PacketReader
 
 # A busy machine is slow at times; that is no failure.
 settings.register_profile("patient", deadline=None)
@@ -28,6 +30,20 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return made[name]
 
     return get
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of the packets that are read from now on."""
+    rows: list[int] = []
+    original = PacketReader.read
+
+    def counting(self: PacketReader, asked: Sequence[int]) -> object:
+        rows.extend(asked)
+        return original(self, asked)
+
+    monkeypatch.setattr(PacketReader, "read", counting)
+    return rows
 
 
 @pytest.fixture(autouse=True)

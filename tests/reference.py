@@ -19,6 +19,17 @@ def digest(pixels: NDArray[Any]) -> tuple[tuple[int, ...], bytes]:
     return pixels.shape, hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).digest()
 
 
+def presented(path: Path) -> list[av.VideoFrame]:
+    """All frames that FFmpeg gives of a small video."""
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def picture_types(path: Path) -> list[str]:
+    """`I`, `P` or `B` of each frame that FFmpeg gives."""
+    return [av.video.frame.PictureType(frame.pict_type).name for frame in presented(path)]
+
+
 @dataclass
 class PlainDecode:
     """All frames of a video in display order."""

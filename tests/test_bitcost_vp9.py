@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from av.bitstream import BitStreamFilterContext
 from clips import VP9_CLIPS
 from identities import MAPS, assert_accounted, assert_cells_add_up, assert_same
 from numpy.typing import NDArray
+from reference import picture_types
 
 from mediaref import native_costs
 from mediaref.bitcost import BitCost, bit_costs_or_errors, iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import VideoIndex, cache
-from mediaref.video_decoder.reader import PacketReader
 
 Clip = Callable[[str], Path]
 
@@ -61,10 +61,7 @@ def test_every_bit_of_every_frame_is_accounted_for(clip: Clip, name: str) -> Non
 
 @pytest.mark.parametrize("name", VP9_CLIPS)
 def test_frames_and_their_types_are_those_of_ffmpeg(clip: Clip, name: str) -> None:
-    with av.open(str(clip(name))) as container:
-        frames = list(container.decode(video=0))
-    types = [av.video.frame.PictureType(frame.pict_type).name for frame in frames]
-    assert [cost.picture_type for cost in read_bit_costs(clip(name))] == types
+    assert [cost.picture_type for cost in read_bit_costs(clip(name))] == picture_types(clip(name))
 
 
 @pytest.mark.parametrize("name", VP9_CLIPS)
@@ -149,39 +146,28 @@ def test_a_chain_goes_on_over_any_number_of_windows(
             assert_same(ours, theirs)
 
 
-def test_a_window_takes_over_where_the_one_before_it_ended(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_takes_over_where_the_one_before_it_ended(
+    clip: Clip, monkeypatch: pytest.MonkeyPatch, rows_read: list[int]
+) -> None:
     index = VideoIndex.open(clip("vp9_hidden"))
     monkeypatch.setattr(native_costs, "_WINDOW_BYTES", 0)
     monkeypatch.setattr(native_costs, "_FEWEST_A_THREAD", 4)
-    rows = _rows_read(monkeypatch)
+    rows_read.clear()
     cache.checkpoints.clear()
     consumed = iter_bit_costs(index, range(len(index)), threads=1)
     next(consumed)
-    assert len(rows) == 4
+    assert len(rows_read) == 4
     assert len(list(consumed)) == len(index) - 1
-    assert sorted(rows) == list(range(len(index.packets)))
+    assert sorted(rows_read) == list(range(len(index.packets)))
 
 
-def test_a_map_costs_no_more_than_its_group(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_costs_no_more_than_its_group(clip: Clip, rows_read: list[int]) -> None:
     index = VideoIndex.open(clip("vp9_gops"))
     read_bit_costs(index)  # from here on all headers are known
     cache.checkpoints.clear()
-    rows = _rows_read(monkeypatch)
+    rows_read.clear()
     read_bit_costs(index, [13])
-    assert rows == [10, 11, 12, 13]
-
-
-def _rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The rows of the packets that are read from now on."""
-    rows: list[int] = []
-    original = PacketReader.read
-
-    def counting(self: PacketReader, asked: Sequence[int]) -> object:
-        rows.extend(asked)
-        return original(self, asked)
-
-    monkeypatch.setattr(PacketReader, "read", counting)
-    return rows
+    assert rows_read == [10, 11, 12, 13]
 
 
 #: Here some frames have segments without saying anew where they lie; FFmpeg then exports a map that it never wrote.
@@ -255,15 +241,14 @@ def test_what_was_asked_before_changes_no_map(clip: Clip, name: str) -> None:
             assert_same(ours, whole[frame])
 
 
-def test_a_neighbouring_request_goes_on_where_the_last_one_ended(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_neighbouring_request_goes_on_where_the_last_one_ended(clip: Clip, rows_read: list[int]) -> None:
     index = VideoIndex.open(clip("vp9_hidden"))
     read_bit_costs(index)  # from here on all headers are known
-    rows = _rows_read(monkeypatch)
 
     def read_for(frame: int) -> list[int]:
-        rows.clear()
+        rows_read.clear()
         read_bit_costs(index, [frame], threads=1)
-        return rows.copy()
+        return rows_read.copy()
 
     cache.checkpoints.clear()
     assert read_for(36) == list(range(37))

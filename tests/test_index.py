@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from clips import CLIPS, make_clip, set_rotation
 from PIL import Image
+from reference import picture_types, presented
 
 from mediaref import cleanup_cache, limits
 from mediaref.errors import (
@@ -30,11 +31,6 @@ from mediaref.video_decoder.cache import BoundedCache
 from mediaref.video_decoder.presentation import nanoseconds
 
 Clip = Callable[[str], Path]
-
-
-def presented(path: Path) -> list[av.VideoFrame]:
-    with av.open(str(path)) as container:
-        return list(container.decode(video=0))
 
 
 @pytest.mark.parametrize("name", [name for name in CLIPS if name not in {"avi", "raw", "hevc_raw"}])
@@ -55,7 +51,7 @@ def test_avi_shows_its_frames_in_the_order_of_the_headers_at_the_times_of_decodi
     assert index.pts_ns.tolist() == [number * 10**9 // 30 for number in range(24)]
     assert index.packet_of.tolist() != sorted(index.packet_of.tolist())
     types = [bytes([code]).decode() for code in index.picture_type]
-    assert types == [av.video.frame.PictureType(frame.pict_type).name for frame in presented(clip("avi"))]
+    assert types == picture_types(clip("avi"))
 
 
 def test_a_stream_without_times_has_an_order_and_says_that_it_has_no_times(clip: Clip) -> None:

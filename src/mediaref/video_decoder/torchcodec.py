@@ -73,7 +73,7 @@ def _torchcodec() -> ModuleType:
 class LibraryBackend:
     """Decodes by the class `VideoDecoder` of torchcodec, or of a library with the same interface."""
 
-    library: ModuleType
+    decoders: ModuleType
     name: str
     #: Passed to it. A `seek_mode` is not: our mappings say where to seek.
     options: Mapping[str, Any]
@@ -127,7 +127,7 @@ class LibraryBackend:
         # "file:" keeps FFmpeg from taking a colon in a path for a protocol.
         video = source.data or (file if source.path is None else f"file:{source.path}")
         try:
-            decoder = self.library.VideoDecoder(
+            decoder = self.decoders.VideoDecoder(
                 video, dimension_order="NHWC", custom_frame_mappings=mappings, **options
             )
         except (RuntimeError, ValueError, TypeError, OSError) as error:
