@@ -123,6 +123,17 @@ def test_inspect_shows_tables(clip: Clip, capsys: Capture) -> None:
 # --- decode ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(clip: Clip) -> None:
+    nobody_reads, stdout = os.pipe()
+    os.close(nobody_reads)
+    video = str(clip("with_audio"))
+    with os.fdopen(stdout, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "mediaref", "inspect", video], stdout=pipe, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_decode_writes_the_pixels_of_every_reference(clip: Clip, capsys: Capture, tmp_path: Path) -> None:
     Image.new("RGB", (5, 4), (1, 2, 3)).save(tmp_path / "still life.png")
     embedded = DataURI.from_file(tmp_path / "still life.png").uri

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,12 +17,17 @@ _REF = "URI for an image, URI@TIME for a frame of a video (12.5s, 40ms or 150000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 not read on."""
     given = vars(_parser().parse_args(arguments))
     run: Callable[..., int] = given.pop("run")
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        return run(**given)
+        status = run(**given)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to print goes nowhere, in silence
+        return 141  # as a shell tells of SIGPIPE
     except (MediaRefError, OSError) as error:
         print(f"mediaref: {error}", file=sys.stderr)
         return 1
