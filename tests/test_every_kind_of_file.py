@@ -262,40 +262,6 @@ def test_of_a_truncated_file_what_precedes_the_cut_comes_back(kept: float, tmp_p
         refs[-1].to_ndarray()
 
 
-# --- alpha --------------------------------------------------------------------------------------------------------
-
-
-def translucent(path: Path, codec: str, pix_fmt: str) -> NDArray[np.uint8]:
-    """A video whose alpha differs in every frame; gives its frames, RGBA."""
-    rng = np.random.default_rng(1)
-    frames = np.repeat(np.repeat(rng.integers(0, 256, (6, 4, 5, 4), np.uint8), 8, axis=1), 8, axis=2)
-    with av.open(str(path), "w") as output:
-        stream: Any = output.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 40, 32, pix_fmt
-        for number, rgba in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format=pix_fmt)
-            frame.pts = number
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return frames
-
-
-@pytest.mark.parametrize(("name", "codec"), [("a.mov", "png"), ("b.mov", "qtrle"), ("c.avi", "ffv1")])
-def test_alpha_is_that_of_the_video(name: str, codec: str, tmp_path: Path) -> None:
-    pix_fmt = {"png": "rgba", "qtrle": "argb", "ffv1": "bgra"}[codec]
-    frames = translucent(tmp_path / name, codec, pix_fmt)
-    refs = [MediaRef(uri=str(tmp_path / name), pts_ns=number * 40_000_000 + 1) for number in range(6)]
-    for order, channels in (("rgba", [0, 1, 2, 3]), ("bgra", [2, 1, 0, 3]), ("rgb", [0, 1, 2]), ("bgr", [2, 1, 0])):
-        for ref, pixels, expected in zip(refs, batch_decode(refs, format=order), frames, strict=True):
-            np.testing.assert_array_equal(pixels, expected[..., channels])
-            np.testing.assert_array_equal(ref.to_ndarray(order), pixels)
-
-
-def test_a_video_without_alpha_is_opaque(clip: Clip) -> None:
-    pixels = MediaRef(uri=str(clip("plain")), pts_ns=0).to_ndarray("rgba")
-    assert (pixels[..., 3] == 255).all()
-
-
 # --- nanoseconds --------------------------------------------------------------------------------------------------
 
 

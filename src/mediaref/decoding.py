@@ -65,7 +65,9 @@ class Decoding:
         from mediaref.video_decoder.backends import find_backend
 
         if self._takes_alpha_from(index):
-            return self._in_format(self._with_alpha(index, frames, threads))
+            from mediaref.video_decoder.alpha import frames_with_alpha
+
+            return self._in_format(frames_with_alpha(index, frames, threads=threads))
         is_native = self.format == "native"
         backend = find_backend(self.decoder, self.decoder_options, "native" if is_native else "rgb")
         decoded = backend(index, frames, threads=threads)
@@ -77,13 +79,6 @@ class Decoding:
 
         is_wanted = self.format in {"rgba", "bgra"} and self.decoder in {None, "pyav"} and not self.decoder_options
         return is_wanted and has_alpha(index.pixel_format)
-
-    @staticmethod
-    def _with_alpha(index: VideoIndex, frames: Sequence[int], threads: int | None) -> Generator[Decoded, None, None]:
-        from mediaref.video_decoder.alpha import AlphaPixels
-        from mediaref.video_decoder.pyav import frames_or_errors
-
-        return frames_or_errors(index, frames, threads=threads, native=AlphaPixels())
 
     def _in_format(self, decoded: Generator[Decoded, None, None]) -> Generator[Decoded, None, None]:
         wanted = images.check_format(self.format)

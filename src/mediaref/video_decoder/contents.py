@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mediaref")
 
+#: FFmpeg's decoders of the alpha that WebM keeps beside its packets: those that it prefers pass over it.
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
 
 @dataclass(frozen=True, eq=False)
 class Contents:
@@ -62,9 +65,16 @@ class Picture:
             if packet.is_discard:  # a decoder would keep the picture to itself
                 packet = import_av().Packet(bytes(packet))
             for frame in decoded(stream, packet) or decoded(stream, None):
-                return cls(frame.width, frame.height, frame.format.name, frame_orientation(frame))
+                return cls(frame.width, frame.height, _pixel_format(stream, frame), frame_orientation(frame))
             stream.codec_context.flush_buffers()
         return None
+
+
+def _pixel_format(stream: VideoStream, frame: VideoFrame) -> str:
+    """That of a stream's frames, with the alpha that the container promises for them."""
+    name = frame.format.name
+    beside = stream.metadata.get("alpha_mode") == "1" and stream.codec_context.codec.canonical_name in ALPHA_DECODERS
+    return "yuva420p" if beside and name == "yuv420p" else name
 
 
 def decoded(stream: VideoStream, packet: VideoPacket | None) -> list[VideoFrame]:

@@ -33,6 +33,8 @@ class NativePixels:
     """
 
     expected: str | None = None
+    #: FFmpeg's name of the decoder that gives such pictures; None: the one that it prefers for the codec.
+    decoder: str | None = None
 
     def __call__(self, picture: VideoFrame, orientation: Orientation, name: str) -> NDArray[Any]:
         """The samples of `picture`. Raises `UnsupportedBitstreamError` and `InvalidReferenceError`."""

@@ -34,6 +34,7 @@ from mediaref.video_decoder.plan import DecodePlan, Span
 from mediaref.video_decoder.reader import PacketReader
 
 if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
     from mediaref.video_decoder.packets import VideoPacket
@@ -252,9 +253,7 @@ class SpanDecoder:
         with ExitStack() as stack:
             self._reader = stack.enter_context(PacketReader(self._index, self._ranges))
             _, stream = stack.enter_context(opened(self._index.description or self._index.source))
-            self._codec = stream.codec_context
-            self._codec.thread_count = self._threads
-            self._codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
+            self._codec = self._set_up(stream.codec_context)
             self._header_rows = sorted(row for row, headers in self._index.headers.items() if headers)
             self._next = 0  # rows before this one have been fed, or their headers have
             self._ffmpeg_error = av.error.FFmpegError
@@ -266,6 +265,23 @@ class SpanDecoder:
 
     def __exit__(self, *_: object) -> None:
         self._resources.close()
+
+    def _set_up(self, codec: VideoCodecContext) -> VideoCodecContext:
+        """The decoder of the stream, or the other one that is asked for, before its first packet."""
+        if self._native is not None and self._native.decoder is not None:
+            options = codec.options
+            codec = import_av().CodecContext.create(self._native.decoder, "r")
+            codec.options = options
+        codec.thread_count = self._threads
+        codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
+        return codec
+
+    def _forget(self) -> None:
+        """Make the decoder ready for packets that do not follow those it was fed."""
+        if self._native is not None and self._native.decoder is not None:
+            self._codec = self._set_up(self._codec)  # libvpx does not forget the alpha of before
+        elif self._codec.is_open:
+            self._codec.flush_buffers()
 
     def decode(self, span: Span, size: tuple[int, int] | None = None) -> Iterator[Decoded]:
         """Yield `(frame, pixels)` for each of the span's frames: in display order, then errors for those that failed.
@@ -352,8 +368,7 @@ class SpanDecoder:
                 raise _FalseStartError
         finally:
             self._stats.add(packets_fed=fed)
-            if self._codec.is_open:
-                self._codec.flush_buffers()
+            self._forget()
 
     def _packets(self, span: Span) -> Iterator[tuple[int, VideoPacket]]:
         """The span's packets, as far as they can be read."""
