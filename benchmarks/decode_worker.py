@@ -130,6 +130,7 @@ def floor(request: Request) -> Frames:
 
     contents, wanted, depth = prepare()
     began = time.perf_counter()
+    c0 = time.process_time()
     with av.open(request["video"]) as container:
         codec = container.streams.video[0].codec_context
         codec.thread_count, codec.thread_type = request["threads"], "FRAME" if request["threads"] > 1 else "NONE"
@@ -146,6 +147,7 @@ def floor(request: Request) -> Frames:
                         found.append(reformatter.reformat(frame, frame.width, frame.height, "rgb24", threads=1))
             codec.flush_buffers()
     request["seconds"] = time.perf_counter() - began
+    request["cpu"] = time.process_time() - c0
     return [frame.to_ndarray() for frame in found]
 
 

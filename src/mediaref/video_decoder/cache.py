@@ -12,6 +12,7 @@ from mediaref.errors import InvalidReferenceError
 
 if TYPE_CHECKING:
     from mediaref._native import ChainParser
+    from mediaref.video_decoder.frame_decoder import FrameDecoder
     from mediaref.video_decoder.index import VideoIndex
 
 _Value = TypeVar("_Value")
@@ -89,6 +90,49 @@ class BoundedCache(Generic[_Value]):
         return len(self._values)
 
 
+class IdlePool(Generic[_Value]):
+    """Keeps things that are used by one at a time, for whoever needs one next: those used last, up to a total weight.
+
+    Nobody ever waits for it: who comes while another is at it is given nothing, or keeps nothing. The garbage collector
+    may therefore interrupt it by something that comes back to it, and a fork may leave it held.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._idle: list[tuple[Hashable, int, _Value]] = []
+        self._lock = threading.Lock()
+
+    def take(self, key: Hashable) -> _Value | None:
+        """One that was given under this key, used last, if there is one."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            for place in range(len(self._idle) - 1, -1, -1):
+                if self._idle[place][0] == key:
+                    return self._idle.pop(place)[2]
+            return None
+        finally:
+            self._lock.release()
+
+    def give(self, key: Hashable, value: _Value, weight: int) -> None:
+        """Keep `value`, which nobody uses any more."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._idle.append((key, weight, value))
+            while sum(weight for _, weight, _ in self._idle) > self._capacity:
+                del self._idle[0]
+        finally:
+            self._lock.release()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._idle = []
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+
 def _index_weight(index: VideoIndex) -> int:
     return len(index.packets) + 1024
 
@@ -129,7 +173,12 @@ checkpoints: BoundedCache[tuple[Checkpoint, ...]] = BoundedCache(
 )
 
 
+#: Decoders at rest, in bytes of the memory that they have for pictures.
+idle_decoders: IdlePool[FrameDecoder] = IdlePool(64 << 20)
+
+
 def cleanup_cache() -> None:
     """Forget everything that is kept about videos read before."""
     indexes.clear()
     checkpoints.clear()
+    idle_decoders.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -25,7 +24,8 @@ from mediaref.storage.ranges import Ranges
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.backends import OutputFormat, check_choice, check_options
 from mediaref.video_decoder.base import Backend, Decoded
-from mediaref.video_decoder.container import import_av, opened, translated_errors
+from mediaref.video_decoder.container import import_av
+from mediaref.video_decoder.frame_decoder import frame_decoder
 from mediaref.video_decoder.headers import decoding_runs, unread_runs
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.indexed import IndexedVideoDecoder
@@ -34,7 +34,6 @@ from mediaref.video_decoder.plan import DecodePlan, Span
 from mediaref.video_decoder.reader import PacketReader
 
 if TYPE_CHECKING:
-    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
     from mediaref.video_decoder.packets import VideoPacket
@@ -229,11 +228,7 @@ def _in_order(decoded: Generator[Decoded, None, None], order: Iterable[int]) -> 
 
 
 class SpanDecoder:
-    """One decoder of one video. Not to be shared by threads; use it in a `with` block.
-
-    Packets go in with their row of the packet table as timestamp, so that each picture that comes out is known
-    for certain, whatever times the container tells.
-    """
+    """One decoder of one video. Not to be shared by threads; use it in a `with` block."""
 
     def __init__(
         self, plan: DecodePlan, *, threads: int, native: NativePixels | None = None, ranges: Ranges | None = None
@@ -252,11 +247,8 @@ class SpanDecoder:
         av = import_av()
         with ExitStack() as stack:
             self._reader = stack.enter_context(PacketReader(self._index, self._ranges))
-            _, stream = stack.enter_context(opened(self._index.description or self._index.source))
-            self._codec = self._set_up(stream.codec_context)
-            self._header_rows = sorted(row for row, headers in self._index.headers.items() if headers)
-            self._next = 0  # rows before this one have been fed, or their headers have
-            self._ffmpeg_error = av.error.FFmpegError
+            name = self._native.decoder if self._native is not None else None
+            self._decoder = stack.enter_context(frame_decoder(self._index, self._threads, name))
             self._reformatter = av.video.reformatter.VideoReformatter()
             self._scaler = av.video.reformatter.VideoReformatter()
             self._area = av.video.reformatter.Interpolation.AREA
@@ -265,23 +257,6 @@ class SpanDecoder:
 
     def __exit__(self, *_: object) -> None:
         self._resources.close()
-
-    def _set_up(self, codec: VideoCodecContext) -> VideoCodecContext:
-        """The decoder of the stream, or the other one that is asked for, before its first packet."""
-        if self._native is not None and self._native.decoder is not None:
-            options = codec.options
-            codec = import_av().CodecContext.create(self._native.decoder, "r")
-            codec.options = options
-        codec.thread_count = self._threads
-        codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
-        return codec
-
-    def _forget(self) -> None:
-        """Make the decoder ready for packets that do not follow those it was fed."""
-        if self._native is not None and self._native.decoder is not None:
-            self._codec = self._set_up(self._codec)  # libvpx does not forget the alpha of before
-        elif self._codec.is_open:
-            self._codec.flush_buffers()
 
     def decode(self, span: Span, size: tuple[int, int] | None = None) -> Iterator[Decoded]:
         """Yield `(frame, pixels)` for each of the span's frames: in display order, then errors for those that failed.
@@ -349,26 +324,22 @@ class SpanDecoder:
 
     def _pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
         """All pictures that the span's packets decode to, with the rows of their (first) packets."""
-        depth = self._index.reorder_depth
-        self._codec.reorder_depth = max(self._codec.reorder_depth, depth)
         trusted = self._index.parser is not None or span.start == 0
         fed = 0
         try:
             for row, packet in self._packets(span):
-                packet = self._with_headers(row, packet)
-                packet.pts = packet.dts = row
                 fed += 1
-                for found, picture in self._decode(packet):
+                for found, picture in self._decoder.feed(row, packet):
                     trusted = trusted or self._is_clean_start(found, picture, span)
                     yield found, picture
-            for found, picture in self._decode(None):
+            for found, picture in self._decoder.finish():
                 trusted = trusted or self._is_clean_start(found, picture, span)
                 yield found, picture
             if not trusted:
                 raise _FalseStartError
         finally:
             self._stats.add(packets_fed=fed)
-            self._forget()
+            self._decoder.reset()
 
     def _packets(self, span: Span) -> Iterator[tuple[int, VideoPacket]]:
         """The span's packets, as far as they can be read."""
@@ -377,21 +348,6 @@ class SpanDecoder:
         except CorruptMediaError as error:
             self._unread = error  # of the frames that do not come because of it
 
-    def _with_headers(self, row: int, packet: VideoPacket) -> VideoPacket:
-        """The packet behind the parameter sets of those that were passed over: the ones in force may be among them."""
-        if not self._header_rows:
-            return packet
-        begin = bisect_left(self._header_rows, self._next if self._next <= row else 0)
-        passed = self._header_rows[begin : bisect_left(self._header_rows, row)]
-        self._next = row + 1
-        if not passed:
-            return packet
-        whole: VideoPacket = import_av().Packet(b"".join(map(self._index.headers.__getitem__, passed)) + bytes(packet))
-        whole.is_keyframe = packet.is_keyframe
-        for side_data in packet.iter_sidedata():
-            whole.set_sidedata(side_data)
-        return whole
-
     def _is_clean_start(self, row: int, picture: VideoFrame, span: Span) -> bool:
         """Containers mark keyframes falsely at times: where only they tell, ask the decoder about the first picture."""
         if row != span.start:
@@ -399,17 +355,6 @@ class SpanDecoder:
         if not picture.key_frame:
             raise _FalseStartError
         return True
-
-    def _decode(self, packet: VideoPacket | None) -> list[tuple[int, VideoFrame]]:
-        try:
-            return [(picture.pts, picture) for picture in self._codec.decode(packet) if picture.pts is not None]
-        except self._ffmpeg_error as error:
-            try:
-                with translated_errors(self._name):
-                    raise error
-            except CorruptMediaError as ours:
-                _log.warning("%s", ours)  # the frames that are missing because of it are reported by their numbers
-                return []
 
 
 class _FalseStartError(Exception):
