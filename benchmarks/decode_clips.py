@@ -1,4 +1,4 @@
-"""The videos that decoding is measured on: every codec with keyframes near and far, small and large, and a long file."""
+"""The videos that decoding is measured on: every codec, keyframes near and far, small and large, and a long file."""
 
 from __future__ import annotations
 

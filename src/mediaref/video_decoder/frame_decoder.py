@@ -34,8 +34,7 @@ class FrameDecoder:
     """
 
     def __init__(self, index: VideoIndex, threads: int, name: str | None = None) -> None:
-        """`name` is that of a decoder of FFmpeg's other than the one it chooses. Raises what opening the video raises.
-        """
+        """`name` is that of a decoder of FFmpeg's other than the one it chooses. Raises what opening the video raises."""
         self._name = index.source.name
         self._headers = index.headers
         self._header_rows = sorted(row for row, headers in index.headers.items() if headers)
@@ -46,7 +45,7 @@ class FrameDecoder:
         self._other = name
         with opened(index.description or index.source) as (_, stream):
             self._codec = self._set_up(stream.codec_context)
-        #: It has refused no packet.
+        #: No packet was refused and no frame missed: it is fit for another call.
         self.is_sound = True
 
     def feed(self, row: int, packet: VideoPacket) -> list[tuple[int, VideoFrame]]:

@@ -279,6 +279,8 @@ class SpanDecoder:
             except _FalseStartError:
                 _log.debug("%s: packet %d is no place to start; starting earlier", self._name, attempt.start)
                 following = self._plan.earlier(attempt)
+        if wanted:
+            self._decoder.is_sound = False
         for row in sorted(wanted):
             yield (
                 self._frame_of[row],
