@@ -54,6 +54,16 @@ class Ranges:
         self._pieces: list[bytes] = []
 
     @property
+    def name(self) -> str:
+        """What messages call the file."""
+        return self._source.name
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether reading takes requests, which `fetch` puts together."""
+        return self._source.is_remote
+
+    @property
     def size(self) -> int:
         """Bytes of the file. Raises as `Source.open`, and `StorageError` where its server does not tell."""
         if self._size is None:

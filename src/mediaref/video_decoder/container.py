@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -16,6 +17,7 @@ from mediaref.errors import (
     UnsupportedBitstreamError,
 )
 from mediaref.storage import Source
+from mediaref.video_decoder.fragments import check_announcements
 from mediaref.video_decoder.orientation import Orientation
 
 if TYPE_CHECKING:
@@ -37,19 +39,33 @@ def import_av() -> Any:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(source: Source, *, is_checked: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container of `source` and its video stream, closed at the end of the block.
 
-    Raises `MediaNotFoundError`, `AccessDeniedError`, `CorruptMediaError` or `MissingDependencyError`. Whatever PyAV
-    raises inside the block comes out as one of them too.
+    What FFmpeg would take on trust is looked at before, unless it `is_checked`. Raises `MediaNotFoundError`,
+    `AccessDeniedError`, `CorruptMediaError`, `LimitExceededError` or `MissingDependencyError`. Whatever PyAV raises
+    inside the block comes out as one of them too.
     """
     with translated_errors(source.name), ExitStack() as stack:
         file = stack.enter_context(source.open())  # of a local file for the plain errors: a folder, not allowed
+        if not is_checked:
+            _check(file, source.name)
         container = stack.enter_context(_container(file if source.path is None else source.path, source.name))
         stream = video_stream(container, source.name)
         # For pictures that grow in mid-stream; FFmpeg counts their padding too. The first is looked at in the index.
         stream.codec_context.options = {"max_pixels": str(2 * limits.MAX_FRAME_PIXELS)}
         yield container, stream
+
+
+def _check(file: BinaryIO, name: str) -> None:
+    """Raise `CorruptMediaError` or `LimitExceededError` for what FFmpeg should not be given."""
+
+    def read(position: int, count: int) -> bytes:
+        file.seek(position)
+        return file.read(count)
+
+    check_announcements(read, file.seek(0, os.SEEK_END), name)
+    file.seek(0)
 
 
 def _container(file: BinaryIO | str, name: str) -> InputContainer:

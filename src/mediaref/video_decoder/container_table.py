@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import logging
 from fractions import Fraction
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError, LimitExceededError, UnsupportedBitstreamError
+from mediaref.errors import CorruptMediaError, UnsupportedBitstreamError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened
 from mediaref.video_decoder.contents import Contents, Picture, check_limits
 from mediaref.video_decoder.headers import FirstHeaders
-from mediaref.video_decoder.mp4 import Movie, SampleTable
+from mediaref.video_decoder.mp4 import Movie
 from mediaref.video_decoder.packets import PARSED_CODECS, PacketTable, check_count
 from mediaref.video_decoder.parameter_sets import decoder_headers
+from mediaref.video_decoder.sample_table import SampleTable
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
-
-#: What is fetched of a remote file where boxes are looked for: mostly they lie at its head, or together at its end.
-_AHEAD_BYTES = 32 << 10
 
 _log = logging.getLogger("mediaref")
 
@@ -45,14 +43,10 @@ def packet_table(stream: VideoStream, samples: SampleTable, *, are_headers_read:
         return None
     columns = [(e.pos, e.size, e.timestamp, e.is_keyframe, e.is_discard) for e in entries]
     position, size, dts, key, discard = np.array(columns, np.int64).T
-    order = np.argsort(samples.position, kind="stable")
-    sorted_positions = samples.position[order]
-    if (np.diff(sorted_positions) <= 0).any():
+    sample = _samples_of(position, samples)
+    if sample is None or (samples.size[sample] != size).any():
         return None
-    at = np.minimum(np.searchsorted(sorted_positions, position), len(order) - 1)
-    sample = order[at]
-    if (samples.position[sample] != position).any() or (samples.size[sample] != size).any():
-        return None
+    position = samples.position[sample]
     pts = dts if samples.composition_offset is None else dts + samples.decode_shift + samples.composition_offset[sample]
     count = len(position)
     is_key = key.astype(np.bool_)
@@ -79,6 +73,24 @@ def packet_table(stream: VideoStream, samples: SampleTable, *, are_headers_read:
     )
 
 
+def _samples_of(position: NDArray[np.int64], samples: SampleTable) -> NDArray[np.int64] | None:
+    """Rows of `samples` that FFmpeg's entries at these positions stand for; None where they are no such samples.
+
+    Edit lists may leave out and repeat what the `moov` box tells of, but nothing that fragments do.
+    """
+    count = len(samples) - samples.in_fragments
+    order = np.argsort(samples.position[:count], kind="stable")
+    places = samples.position[order]
+    described = position[: max(len(position) - samples.in_fragments, 0)]
+    if (np.diff(places) <= 0).any() or (len(described) and not count):
+        return None
+    found = order[np.minimum(np.searchsorted(places, described), count - 1)]
+    sample = np.append(found, np.arange(count, len(samples)))
+    if len(sample) != len(position) or ((samples.position - samples.displacement)[sample] != position).any():
+        return None
+    return sample
+
+
 def read_container_table(source: Source) -> Contents | None:
     """The contents of `source` from its own tables and its first packet; None where they do not tell everything.
 
@@ -88,14 +100,11 @@ def read_container_table(source: Source) -> Contents | None:
     if source.is_remote and size is None:
         return None  # a server that does not tell the size has no ranges either
     with Ranges(source, size) as ranges:
-        try:
-            movie = Movie.read(partial(ranges.read, at_least=_AHEAD_BYTES))
-        except LimitExceededError as error:
-            raise error.within(source.name) from error
+        movie = Movie.read(ranges)
         if movie is None:
             return None
         try:
-            with opened(Source(source.uri, data=movie.content)) as (_, stream):
+            with opened(Source(source.uri, data=movie.content), is_checked=True) as (_, stream):
                 return _contents(source, movie, stream, ranges)
         except (CorruptMediaError, UnsupportedBitstreamError) as error:
             _log.debug("%s; reading the packets instead", error)
