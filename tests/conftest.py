@@ -36,13 +36,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The rows of the packets that are read from now on."""
     rows: list[int] = []
-    original = PacketReader.read
 
-    def counting(self: PacketReader, asked: Sequence[int]) -> object:
-        rows.extend(asked)
-        return original(self, asked)
+    def counted(original: Callable[[PacketReader, Sequence[int]], object]) -> object:
+        def read(self: PacketReader, asked: Sequence[int]) -> object:
+            rows.extend(asked)
+            return original(self, asked)
 
-    monkeypatch.setattr(PacketReader, "read", counting)
+        return read
+
+    monkeypatch.setattr(PacketReader, "read", counted(PacketReader.read))
+    monkeypatch.setattr(PacketReader, "read_bytes", counted(PacketReader.read_bytes))
     return rows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from identities import assert_same
 from reference import plain_decode
 
-from mediaref import native_costs
+from mediaref import ReadStats, native_costs
 from mediaref.bitcost import BitCost, iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError, FrameIndexError, InvalidReferenceError, UnsupportedBitstreamError
 from mediaref.video_decoder import VideoIndex, decode_frames
@@ -69,6 +71,38 @@ def test_one_map_costs_one_packet(clip: Clip, name: str, frame: int, rows_read: 
     rows_read.clear()
     read_bit_costs(index, [frame])
     assert rows_read == [index.packet_of[frame]]
+
+
+@pytest.mark.parametrize("name", ["long", "transport"])  # read from the file, and demuxed
+def test_the_bytes_of_packets_are_those_of_the_packets(clip: Clip, name: str) -> None:
+    index = VideoIndex.open(clip(name))
+    rows = [0, 1, 2, 5, 9, 10, 11, len(index.packets) - 1]
+    with PacketReader(index) as reader:
+        assert list(reader.read_bytes(rows)) == [bytes(packet) for _, packet in reader.read(rows)]
+
+
+def test_packets_that_lie_together_are_read_at_once(clip: Clip) -> None:
+    index = VideoIndex.open(clip("long"))
+    with ReadStats() as stats, PacketReader(index) as reader:
+        assert len(list(reader.read_bytes([*range(40), *range(100, 140)]))) == 80
+    assert stats.requests == 2
+    assert stats.bytes_read == index.packets.size[:40].sum() + index.packets.size[100:140].sum()
+
+
+def test_a_cost_whose_maps_nobody_has_seen_can_be_copied_and_sent(clip: Clip) -> None:
+    expected = read_bit_costs(clip("plain"), [3])[0]
+    for make in (copy.copy, copy.deepcopy, lambda cost: pickle.loads(pickle.dumps(cost)), replace):
+        assert_same(make(read_bit_costs(clip("plain"), [3])[0]), expected)
+
+
+def test_a_map_stays_the_one_that_was_seen_first(clip: Clip) -> None:
+    cost = read_bit_costs(clip("plain"), [3])[0]
+    assert cost.qp is cost.qp
+    cost.bits[0, 0] = 12345
+    assert cost.syntax["luma"].shape == cost.bits.shape
+    assert cost.bits[0, 0] == 12345
+    with pytest.raises(AttributeError, match="'BitCost' object has no attribute 'bitz'"):
+        cost.bitz  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_long_requests_are_read_as_they_are_consumed(clip: Clip, rows_read: list[int]) -> None:

@@ -100,12 +100,13 @@ impl FrameMap {
     /// Bits of each unit: the sum of its classes of syntax.
     pub fn bits(&self) -> Vec<u32> {
         let [mode, motion, luma, chroma] = &self.syntax;
-        (0..mode.len()).map(|i| mode[i] + motion[i] + luma[i] + chroma[i]).collect()
+        let rest = motion.iter().zip(luma).zip(chroma);
+        mode.iter().zip(rest).map(|(mode, ((motion, luma), chroma))| mode + motion + luma + chroma).collect()
     }
 
     /// `bits.sum() + overhead_bits == packet_bits`: every bit of the packets was met exactly once.
     pub fn accounts_for_every_bit(&self) -> bool {
-        let blocks: u64 = self.bits().iter().map(|&b| u64::from(b)).sum();
+        let blocks: u64 = self.syntax.iter().flatten().map(|&bits| u64::from(bits)).sum();
         blocks + self.overhead_bits == self.packet_bits
     }
 }

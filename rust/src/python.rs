@@ -1,17 +1,20 @@
 //! The Python face: the only module that knows PyO3. Every call that parses releases the GIL.
 
-use std::sync::Arc;
+use std::mem::take;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use numpy::ndarray::Array2;
+use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind};
-use crate::map::FrameMap;
+use crate::map::{FrameMap, Syntax};
 use crate::packet::PacketHeader;
 use crate::stream::{Scratch, State, Stream};
 use crate::vp9;
@@ -110,35 +113,42 @@ impl PacketHeaders {
     }
 }
 
-/// The arrays are made once, from the parser's own buffers, and shared with whoever asks for them.
-#[pyclass(frozen, get_all, module = "mediaref._native")]
+/// A map as the parser left it. Each array is made when it is first asked for, of the parser's own buffer, and shared
+/// with whoever asks again: most callers look at two of them.
+#[pyclass(frozen, module = "mediaref._native")]
 struct FrameCosts {
-    picture_type: String,
+    #[pyo3(get)]
+    picture_type: char,
+    #[pyo3(get)]
     is_shown: bool,
+    #[pyo3(get)]
     unit: u32,
+    #[pyo3(get)]
     coded_width: u32,
+    #[pyo3(get)]
     coded_height: u32,
+    #[pyo3(get)]
     crop: (u32, u32, u32, u32),
+    #[pyo3(get)]
     packet_bits: u64,
+    #[pyo3(get)]
     overhead_bits: u64,
-    bits: Py<PyArray2<u32>>,
-    mode: Py<PyArray2<u32>>,
-    motion: Py<PyArray2<u32>>,
-    luma: Py<PyArray2<u32>>,
-    chroma: Py<PyArray2<u32>>,
-    information: Py<PyArray2<f32>>,
-    qp: Py<PyArray2<i16>>,
-    kind: Py<PyArray2<u8>>,
-    cells: Py<PyArray2<f32>>,
+    /// What of the map no array has taken over.
+    map: Mutex<FrameMap>,
+    bits: Lazy<u32>,
+    syntax: [Lazy<u32>; 4],
+    information: Lazy<f32>,
+    qp: Lazy<i16>,
+    kind: Lazy<u8>,
+    cells: Lazy<f32>,
 }
 
+type Lazy<T> = PyOnceLock<Py<PyArray2<T>>>;
+
 impl FrameCosts {
-    fn new(py: Python<'_>, map: FrameMap, is_shown: bool) -> PyResult<Self> {
-        let shape = [map.rows, map.cols];
-        let bits = map.bits();
-        let [mode, motion, luma, chroma] = map.syntax;
-        Ok(Self {
-            picture_type: map.picture_type.letter().to_string(),
+    fn new(map: FrameMap, is_shown: bool) -> Self {
+        Self {
+            picture_type: map.picture_type.letter(),
             is_shown,
             unit: map.unit,
             coded_width: map.coded_width,
@@ -146,21 +156,93 @@ impl FrameCosts {
             crop: (map.crop.left, map.crop.top, map.crop.width, map.crop.height),
             packet_bits: map.packet_bits,
             overhead_bits: map.overhead_bits,
-            bits: grid(py, bits, shape)?,
-            mode: grid(py, mode, shape)?,
-            motion: grid(py, motion, shape)?,
-            luma: grid(py, luma, shape)?,
-            chroma: grid(py, chroma, shape)?,
-            information: grid(py, map.information, shape)?,
-            qp: grid(py, map.qp, shape)?,
-            kind: grid(py, map.kind, shape)?,
-            cells: grid(py, map.cells.bits, [map.cells.rows, map.cells.cols])?,
-        })
+            map: Mutex::new(map),
+            bits: Lazy::new(),
+            syntax: [const { Lazy::new() }; 4],
+            information: Lazy::new(),
+            qp: Lazy::new(),
+            kind: Lazy::new(),
+            cells: Lazy::new(),
+        }
+    }
+
+    /// The array of `lazy`, made of the values that `take` moves out of the map: `[rows, cols]`.
+    fn grid<T: numpy::Element>(
+        &self,
+        py: Python<'_>,
+        lazy: &Lazy<T>,
+        take: impl FnOnce(&mut FrameMap) -> Vec<T>,
+    ) -> PyResult<Py<PyArray2<T>>> {
+        self.array(py, lazy, |map| ((map.rows, map.cols), take(map)))
+    }
+
+    fn array<T: numpy::Element>(
+        &self,
+        py: Python<'_>,
+        lazy: &Lazy<T>,
+        take: impl FnOnce(&mut FrameMap) -> ((usize, usize), Vec<T>),
+    ) -> PyResult<Py<PyArray2<T>>> {
+        let make = || {
+            let (shape, values) = take(&mut self.map.lock().unwrap_or_else(PoisonError::into_inner));
+            let array = Array2::from_shape_vec(shape, values);
+            let array = array.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+            Ok(PyArray2::from_owned_array(py, array).unbind())
+        };
+        lazy.get_or_try_init(py, make).map(|array| array.clone_ref(py))
+    }
+
+    fn class(&self, py: Python<'_>, syntax: Syntax) -> PyResult<Py<PyArray2<u32>>> {
+        self.bits(py)?; // their sum, which needs all of them
+        self.grid(py, &self.syntax[syntax as usize], |map| take(&mut map.syntax[syntax as usize]))
     }
 }
 
-fn grid<T: numpy::Element>(py: Python<'_>, values: Vec<T>, shape: [usize; 2]) -> PyResult<Py<PyArray2<T>>> {
-    Ok(values.into_pyarray(py).reshape(shape)?.unbind())
+#[pymethods]
+impl FrameCosts {
+    #[getter]
+    fn bits(&self, py: Python<'_>) -> PyResult<Py<PyArray2<u32>>> {
+        self.grid(py, &self.bits, |map| map.bits())
+    }
+
+    #[getter]
+    fn mode(&self, py: Python<'_>) -> PyResult<Py<PyArray2<u32>>> {
+        self.class(py, Syntax::Mode)
+    }
+
+    #[getter]
+    fn motion(&self, py: Python<'_>) -> PyResult<Py<PyArray2<u32>>> {
+        self.class(py, Syntax::Motion)
+    }
+
+    #[getter]
+    fn luma(&self, py: Python<'_>) -> PyResult<Py<PyArray2<u32>>> {
+        self.class(py, Syntax::Luma)
+    }
+
+    #[getter]
+    fn chroma(&self, py: Python<'_>) -> PyResult<Py<PyArray2<u32>>> {
+        self.class(py, Syntax::Chroma)
+    }
+
+    #[getter]
+    fn information(&self, py: Python<'_>) -> PyResult<Py<PyArray2<f32>>> {
+        self.grid(py, &self.information, |map| take(&mut map.information))
+    }
+
+    #[getter]
+    fn qp(&self, py: Python<'_>) -> PyResult<Py<PyArray2<i16>>> {
+        self.grid(py, &self.qp, |map| take(&mut map.qp))
+    }
+
+    #[getter]
+    fn kind(&self, py: Python<'_>) -> PyResult<Py<PyArray2<u8>>> {
+        self.grid(py, &self.kind, |map| take(&mut map.kind))
+    }
+
+    #[getter]
+    fn cells(&self, py: Python<'_>) -> PyResult<Py<PyArray2<f32>>> {
+        self.array(py, &self.cells, |map| ((map.cells.rows, map.cells.cols), take(&mut map.cells.bits)))
+    }
 }
 
 #[pyclass(frozen, module = "mediaref._native")]
@@ -291,7 +373,7 @@ impl PendingCosts {
         results
             .into_iter()
             .map(|result| match result {
-                Ok(map) => Ok(Py::new(py, FrameCosts::new(py, map, true)?)?.into_any()),
+                Ok(map) => Ok(Py::new(py, FrameCosts::new(map, true))?.into_any()),
                 Err(error) => parse_error(py, error),
             })
             .collect()
@@ -404,14 +486,11 @@ fn check_wanted(packets: &[PyBackedBytes], wanted: &[bool]) -> PyResult<()> {
 
 /// For each packet a list of `FrameCosts`, or its `ParseError`.
 fn chain_costs(py: Python<'_>, results: Vec<ChainResult>) -> PyResult<Vec<Py<PyAny>>> {
-    let costs = |frame: vp9::Frame| FrameCosts::new(py, Arc::unwrap_or_clone(frame.map), frame.is_shown);
+    let costs = |frame: vp9::Frame| FrameCosts::new(Arc::unwrap_or_clone(frame.map), frame.is_shown);
     results
         .into_iter()
         .map(|result| match result {
-            Ok(frames) => {
-                let frames = frames.into_iter().map(costs).collect::<PyResult<Vec<_>>>()?;
-                Ok(PyList::new(py, frames)?.into_any().unbind())
-            }
+            Ok(frames) => Ok(PyList::new(py, frames.into_iter().map(costs).collect::<Vec<_>>())?.into_any().unbind()),
             Err(error) => parse_error(py, error),
         })
         .collect()

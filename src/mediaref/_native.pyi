@@ -63,7 +63,7 @@ class PacketHeaders:
 class FrameCosts:
     """The bits that one frame's syntax takes, block by block, in coded orientation.
 
-    `rows, cols = ceil(coded_height / unit), ceil(coded_width / unit)`.
+    `rows, cols = ceil(coded_height / unit), ceil(coded_width / unit)`. An array is made when it is first asked for.
     """
 
     @property

@@ -82,6 +82,18 @@ class BitCost:
     #: What must be read for this map: its own `packet`, or the `gop` before it too.
     random_access: str
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """A map that is looked at for the first time: until then it is what the parser left."""
+            unseen = self.__dict__.get("_unseen")
+            if unseen is None or name not in unseen.NAMES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return self.__dict__.setdefault(name, getattr(unseen, name)())
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     def patch_bits(
         self, rows: int, cols: int, height: float | None = None, width: float | None = None
     ) -> NDArray[np.float64]:
@@ -200,8 +212,8 @@ def _error(index: VideoIndex, frame: int, error: ParseError) -> MediaRefError:
 
 def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts, place: _Placement) -> BitCost:
     assert index.parser is not None
-    turned = place.turned
-    return BitCost(
+    cost = BitCost.__new__(BitCost)
+    cost.__dict__.update(
         frame_index=frame,
         pts_ns=None if index.pts_ns is None else int(index.pts_ns[frame]),
         is_shown=costs.is_shown,
@@ -211,21 +223,43 @@ def _bit_cost(index: VideoIndex, frame: int, costs: FrameCosts, place: _Placemen
         height=place.height,
         unit=costs.unit,
         origin=place.origin,
-        bits=turned(costs.bits),
-        cells=turned(_displayed_cells(costs.cells, *place.displayed)),
         overhead_bits=costs.overhead_bits,
         packet_bits=costs.packet_bits,
-        syntax={
-            "mode": turned(costs.mode),
-            "motion": turned(costs.motion),
-            "luma": turned(costs.luma),
-            "chroma": turned(costs.chroma),
-        },
-        information=turned(costs.information),
-        qp=turned(costs.qp) if index.codec in _WIDE_QP else turned(costs.qp.astype(np.int8)),
-        kind=turned(costs.kind),
         random_access="packet" if index.parser.has_packet_access else "gop",
+        _unseen=_UnseenMaps(costs, place, index.codec in _WIDE_QP),
     )
+    return cost
+
+
+class _UnseenMaps:
+    """Makes the maps of a `BitCost` of what the parser gave: most callers look at two of the nine."""
+
+    NAMES = frozenset({"bits", "cells", "syntax", "information", "qp", "kind"})
+    __slots__ = ("_costs", "_has_wide_qp", "_place")
+
+    def __init__(self, costs: FrameCosts, place: _Placement, has_wide_qp: bool) -> None:
+        self._costs = costs
+        self._place = place
+        self._has_wide_qp = has_wide_qp
+
+    def bits(self) -> NDArray[np.uint32]:
+        return self._place.turned(self._costs.bits)
+
+    def cells(self) -> NDArray[np.float32]:
+        return self._place.turned(_displayed_cells(self._costs.cells, *self._place.displayed))
+
+    def syntax(self) -> Mapping[str, NDArray[np.uint32]]:
+        return {name: self._place.turned(getattr(self._costs, name)) for name in ("mode", "motion", "luma", "chroma")}
+
+    def information(self) -> NDArray[np.float32]:
+        return self._place.turned(self._costs.information)
+
+    def qp(self) -> NDArray[np.int8] | NDArray[np.int16]:
+        qp = self._costs.qp
+        return self._place.turned(qp) if self._has_wide_qp else self._place.turned(qp.astype(np.int8))
+
+    def kind(self) -> NDArray[np.uint8]:
+        return self._place.turned(self._costs.kind)
 
 
 @dataclass(frozen=True)
@@ -246,8 +280,8 @@ class _Placement:
     def of(cls, index: VideoIndex, costs: FrameCosts) -> _Placement:
         turn, displayed = index.orientation, _displayed_rectangle(index, costs)
         left, top, width, height = displayed
-        rows, cols = costs.bits.shape
-        right, bottom = cols * costs.unit - left - width, rows * costs.unit - top - height
+        right = -(-costs.coded_width // costs.unit) * costs.unit - left - width
+        bottom = -(-costs.coded_height // costs.unit) * costs.unit - top - height
         if turn.transpose:
             left, top, right, bottom = top, left, bottom, right
         origin = (right if turn.flip_columns else left, bottom if turn.flip_rows else top)
@@ -275,7 +309,8 @@ def _displayed_cells(cells: NDArray[np.float32], left: int, top: int, width: int
     """The part of the coded picture's cells that is displayed, on a grid that begins at the displayed corner."""
     rows, cols = -(-height // _CELL), -(-width // _CELL)
     if left % _CELL == 0 and top % _CELL == 0:
-        return cells[top // _CELL :, left // _CELL :][:rows, :cols]
+        first, column = top // _CELL, left // _CELL
+        return cells[first : first + rows, column : column + cols]
     down = _overlap(cells.shape[0], _CELL, top, rows, _CELL)
     right = _overlap(cells.shape[1], _CELL, left, cols, _CELL)
     moved: NDArray[np.float32] = (down.T @ cells @ right).astype(np.float32)

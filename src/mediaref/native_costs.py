@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -70,12 +70,16 @@ class _Window:
 
     def __init__(self, index: VideoIndex, reader: PacketReader, asked: list[int], threads: int) -> None:
         assert index.parser is not None
-        self._asked = asked
-        self._distinct = sorted(set(asked), key=lambda frame: int(index.packet_of[frame]))
-        rows_of = [index.packets_of(frame) for frame in self._distinct]
-        content = dict(_contents(reader, [row for rows in rows_of for row in rows]))
-        sets = index.packets.parameter_sets
-        requests = [(int(sets[rows[0]]), [content[row] for row in rows]) for rows in rows_of]
+        table = index.packets
+        self._asked = index.packet_of[asked]
+        firsts = np.unique(self._asked)
+        after = np.minimum(firsts + 1, len(table) - 1)
+        counts = (1 + (table.is_second_field[after] & (after > firsts))).tolist()
+        self._firsts = firsts.tolist()
+        rows = [first + n for first, count in zip(self._firsts, counts, strict=True) for n in range(count)]
+        packets = reader.read_bytes(rows)
+        sets = table.parameter_sets[firsts].tolist()
+        requests = [(handle, list(islice(packets, count))) for handle, count in zip(sets, counts, strict=True)]
         self._pending = index.parser.start_bit_costs(requests, threads)
 
     def costs(self) -> list[Costs]:
@@ -83,10 +87,10 @@ class _Window:
         from mediaref._native import ParseError
 
         made = {
-            frame: costs if isinstance(costs, ParseError) else [costs]
-            for frame, costs in zip(self._distinct, self._pending.results(), strict=True)
+            row: costs if isinstance(costs, ParseError) else [costs]
+            for row, costs in zip(self._firsts, self._pending.results(), strict=True)
         }
-        return [made[frame] for frame in self._asked]
+        return [made[row] for row in self._asked.tolist()]
 
 
 def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
@@ -125,11 +129,6 @@ def _windows(frames: Sequence[int], size: int) -> Iterator[list[int]]:
         yield [int(frame) for frame in frames[begin : begin + size]]
 
 
-def _contents(reader: PacketReader, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    for row, packet in reader.read(rows):
-        yield row, bytes(packet)
-
-
 class _Job:
     """Consecutive packets of one chain, to be parsed on one thread."""
 
@@ -146,7 +145,7 @@ class _Job:
 
     def read(self, reader: PacketReader) -> None:
         """Fetch the packets."""
-        self._packets = [content for _, content in _contents(reader, self.rows)]
+        self._packets = list(reader.read_bytes(self.rows))
 
     def run(self) -> list[Costs]:
         wanted = set(self.wanted)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mediaref.video_decoder.reader import PacketReader
 
 _Columns = dict[str, NDArray[Any]]
+_Rows = NDArray[np.int64]
 
 _log = logging.getLogger("mediaref")
 
@@ -97,23 +98,32 @@ def decoding_runs(index: VideoIndex, frames: Iterable[int]) -> list[tuple[int, r
 
     The keyframe, as the container marks it, is one that decoding of the frame may start at.
     """
+    rows, starts = _decoding_starts(index, frames)
+    return [(row, range(start, row + 1)) for row, start in zip(rows.tolist(), starts.tolist(), strict=True)]
+
+
+def _decoding_starts(index: VideoIndex, frames: Iterable[int]) -> tuple[_Rows, _Rows]:
+    """The packets of `frames`, ascending, and the keyframe that decoding of each may start at."""
     table = index.packets
+    rows = np.unique(index.packet_of[np.fromiter(frames, np.int64)])
     keys = np.flatnonzero(table.is_key)
-    runs = []
-    for row in sorted({int(index.packet_of[frame]) for frame in frames}):
-        at = max(int(np.searchsorted(keys, row, side="right")) - 1, 0)
-        while at > 0 and table.pts[keys[at]] > table.pts[row]:
-            at -= 1  # shown before the keyframe that it follows: it may refer to what was before
-        runs.append((row, range(int(keys[at]) if len(keys) else 0, row + 1)))
-    return runs
+    if len(keys) == 0:
+        return rows, np.zeros_like(rows)
+    at = np.maximum(np.searchsorted(keys, rows, side="right") - 1, 0)
+    # Shown before the keyframe that it follows: it may refer to what was before.
+    while (early := (table.pts[keys[at]] > table.pts[rows]) & (at > 0)).any():
+        at -= early
+    return rows, keys[at]
 
 
 def unread_runs(index: VideoIndex, frames: Iterable[int]) -> list[range]:
     """What is not read yet of the packets that decoding of `frames` may need."""
+    rows, starts = _decoding_starts(index, frames)
+    read_from = index.packets.scanned_from[rows]
+    unread = (read_from < 0) | (read_from > starts)
     ends: dict[int, int] = {}
-    for row, run in decoding_runs(index, frames):
-        if not 0 <= index.packets.scanned_from[row] <= run.start:
-            ends[run.start] = run.stop
+    for start, row in zip(starts[unread].tolist(), rows[unread].tolist(), strict=True):
+        ends[start] = row + 1
     runs: list[range] = []
     for start, end in sorted(ends.items()):
         if runs and start < runs[-1].stop:
@@ -172,9 +182,9 @@ def _chunks(index: VideoIndex, rows: Sequence[int], reader: PacketReader) -> Ite
     chunk: list[bytes] = []
     size = 0
     try:
-        for _, packet in reader.read(rows):
-            chunk.append(bytes(packet))
-            size += len(chunk[-1])
+        for packet in reader.read_bytes(rows):
+            chunk.append(packet)
+            size += len(packet)
             if len(chunk) == _CHUNK_PACKETS or size >= _CHUNK_BYTES:
                 yield chunk
                 chunk, size = [], 0

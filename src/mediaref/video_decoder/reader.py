@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mediaref.errors import CorruptMediaError
-from mediaref.storage.ranges import Ranges
+from mediaref.storage.ranges import Ranges, coalesced
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import NO_TIME
@@ -25,8 +26,8 @@ _log = logging.getLogger("mediaref")
 
 #: Reading on through this many packets costs about what a seek does.
 _WORTH_A_SEEK = 48
-#: How much of a remote file is fetched at once.
-_FETCHED_BYTES = 32 << 20
+#: How much of a file is read or fetched at once.
+_BATCH_BYTES = 32 << 20
 #: Containers whose packets can be found by byte offset only: they have no index of times, or no times.
 _BYTE_SEEKABLE = frozenset({"mpegts", "mpeg", "h264", "hevc", "m4v"})
 
@@ -56,40 +57,70 @@ class PacketReader:
 
         Raises `CorruptMediaError` if a packet is no longer what the index says.
         """
+        return self._read_directly(rows) if self._index.is_directly_readable else self._demuxed(rows)
+
+    def read_bytes(self, rows: Sequence[int]) -> Iterator[bytes]:
+        """The bytes alone of the packets of `rows`, which must ascend: what lies together is read in one go.
+
+        Raises as `read`.
+        """
         if self._index.is_directly_readable:
-            return self._read_directly(rows)
+            return self._read_together(rows)
+        return (bytes(packet) for _, packet in self._demuxed(rows))
+
+    def _demuxed(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         if self._demuxer is None:
             self._demuxer = _Demuxer(self._index, self._resources)
         return self._demuxer.read(rows)
 
+    def _read_together(self, rows: Sequence[int]) -> Iterator[bytes]:
+        table = self._index.packets
+        for batch in self._batches(rows):
+            begins = table.position[batch]
+            ends = begins + table.size[batch]
+            spans = list(zip(begins.tolist(), ends.tolist(), strict=True))
+            # What was fetched of a remote file lies in memory.
+            apart = self._index.source.is_remote or (begins[1:] < ends[:-1]).any()
+            blocks = iter(spans if apart else coalesced(spans))
+            block, block_begin, block_end = b"", 0, 0
+            for row, (begin, end) in zip(batch.tolist(), spans, strict=True):
+                if apart or end > block_end:
+                    block_begin, block_end = next(blocks)
+                    block = self._ranges.read(block_begin, block_end - block_begin)
+                content = block[begin - block_begin : end - block_begin]
+                if len(content) != end - begin:
+                    raise self._cut_short(row)
+                yield content
+
     def _read_directly(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         packet_type = import_av().Packet
         table = self._index.packets
-        for row in self._fetched(rows):
-            position, size = int(table.position[row]), int(table.size[row])
-            content = self._ranges.read(position, size)
-            if len(content) != size:
-                raise CorruptMediaError(
-                    f"{self._index.source.name}: packet {row} (byte {position}) of {size} bytes is cut short: the file "
-                    "ends before it does"
-                )
+        for row in (row for batch in self._batches(rows) for row in batch.tolist()):
+            content = self._ranges.read(int(table.position[row]), int(table.size[row]))
+            if len(content) != table.size[row]:
+                raise self._cut_short(row)
             packet = packet_type(content)
             packet.is_keyframe = bool(table.is_key[row])
             yield row, packet
 
-    def _fetched(self, rows: Sequence[int]) -> Iterator[int]:
+    def _cut_short(self, row: int) -> CorruptMediaError:
+        table = self._index.packets
+        return CorruptMediaError(
+            f"{self._index.source.name}: packet {row} (byte {int(table.position[row])}) of {int(table.size[row])} "
+            "bytes is cut short: the file ends before it does"
+        )
+
+    def _batches(self, rows: Sequence[int]) -> Iterator[NDArray[np.int64]]:
         """`rows`, some at a time, with what they hold at hand if the file is a remote one."""
-        if not self._index.source.is_remote:
-            yield from rows
-            return
         table = self._index.packets
         asked = np.asarray(rows, np.int64)
-        batches = np.cumsum(table.size[asked]) // _FETCHED_BYTES
+        batches = np.cumsum(table.size[asked]) // _BATCH_BYTES
         for batch in np.split(asked, np.flatnonzero(np.diff(batches)) + 1):
-            if self._shared is None:
-                self._ranges.forget()
-            self._ranges.fetch(table.position[batch], table.size[batch])
-            yield from batch.tolist()
+            if self._index.source.is_remote:
+                if self._shared is None:
+                    self._ranges.forget()
+                self._ranges.fetch(table.position[batch], table.size[batch])
+            yield batch
 
 
 class _Demuxer:
