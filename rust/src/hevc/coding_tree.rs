@@ -28,6 +28,16 @@ impl Area {
 /// `INTRA_DC` (Table 8-1), which also stands for all blocks without an intra mode of their own (8.4.2).
 pub const INTRA_DC: u8 = 1;
 
+/// `slice::fill` for what is mostly one entry or two, where a call of `memset` would take longer than all the rest.
+#[inline(always)]
+pub fn fill_short<T: Copy>(line: &mut [T], value: T) {
+    match line {
+        [a] => *a = value,
+        [a, b] => (*a, *b) = (value, value),
+        line => line.fill(value),
+    }
+}
+
 /// One over the number of 4x4 cells in a square block, by the logarithm of its size.
 const PER_CELL: [f32; 8] = [0.0, 0.0, 1.0, 0.25, 0.0625, 0.015625, 0.00390625, 0.0];
 
@@ -57,6 +67,8 @@ pub struct CodingTree<'a> {
     pub left_modes: [u8; 16],
     /// Intra modes above, which count within a CTU only (8.4.2).
     pub above_modes: [u8; 16],
+    /// Some of the intra modes around are not DC.
+    pub has_modes: bool,
     pub quantisation: Quantisation,
 }
 
@@ -77,8 +89,9 @@ pub struct Quantisation {
     pub is_cu_chroma_qp_offset_coded: bool,
     pub cu_qp_delta_val: i32,
     qp_y_pred: i32,
-    /// `QpY` of the CTU's coding units, every 8 samples.
-    qp_y: [i8; 64],
+    /// `QpY` of the coding units to the left and above within the CTU, every 8 samples.
+    left: [i8; 8],
+    above: [i8; 8],
 }
 
 impl<'a> CodingTree<'a> {
@@ -121,12 +134,14 @@ impl<'a> CodingTree<'a> {
             left: [0; 8],
             left_modes: [INTRA_DC; 16],
             above_modes: [INTRA_DC; 16],
+            has_modes: false,
             quantisation: Quantisation {
                 is_cu_qp_delta_coded: false,
                 is_cu_chroma_qp_offset_coded: false,
                 cu_qp_delta_val: 0,
                 qp_y_pred: slice.slice_qp_y,
-                qp_y: [0; 64],
+                left: [0; 8],
+                above: [0; 8],
             },
         })
     }
@@ -168,16 +183,9 @@ impl<'a> CodingTree<'a> {
         if share == 0.0 {
             return;
         }
-        let cells = &mut self.picture.map.cells;
-        let (columns, width) = (cells.cols, (area.width >> 2) as usize);
-        let mut start = (area.y >> 2) as usize * columns + (area.x >> 2) as usize;
-        for _ in 0..area.height >> 2 {
-            let line = &mut cells.bits[start..start + width];
-            let mut fours = line.chunks_exact_mut(4);
-            fours.by_ref().for_each(|four| four.iter_mut().for_each(|cell| *cell += share));
-            fours.into_remainder().iter_mut().for_each(|cell| *cell += share);
-            start += columns;
-        }
+        let Area { x, y, width, height } = area;
+        let [row, column, height, width] = [y, x, height, width].map(|samples| (samples >> 2) as usize);
+        self.picture.map.cells.add(row, column, height, width, share);
     }
 
     pub fn ctb_origin(&self, rs: usize) -> (u32, u32) {
@@ -207,6 +215,7 @@ impl<'a> CodingTree<'a> {
             self.picture.above[first..first + columns].fill(0);
         }
         self.above_modes = [INTRA_DC; 16];
+        self.has_modes = self.left_modes != [INTRA_DC; 16];
         let mut share = 0.0;
         if self.slice.slice_sao_luma_flag || self.slice.slice_sao_chroma_flag {
             self.sao(has_left, has_above);
@@ -288,7 +297,8 @@ impl<'a> CodingTree<'a> {
             return self.coding_unit(x0, y0, log2_cb_size, cqt_depth, share);
         }
         let half = size >> 1;
-        for (x, y) in [(x0, y0), (x0 + half, y0), (x0, y0 + half), (x0 + half, y0 + half)] {
+        for quarter in 0..4 {
+            let (x, y) = (x0 + half * (quarter & 1), y0 + half * (quarter >> 1));
             if x < width && y < height {
                 self.coding_quadtree(x, y, log2_cb_size - 1, cqt_depth + 1, share)?;
             }
@@ -319,9 +329,9 @@ impl<'a> CodingTree<'a> {
             let group = &mut self.quantisation;
             group.is_cu_qp_delta_coded = false;
             group.cu_qp_delta_val = 0;
-            let at = ((y & in_ctb) as usize >> 3) * 8 + ((x & in_ctb) as usize >> 3);
-            let qp_y_a = if x & in_ctb == 0 { prev } else { i32::from(group.qp_y[(at - 1) & 63]) };
-            let qp_y_b = if y & in_ctb == 0 { prev } else { i32::from(group.qp_y[(at - 8) & 63]) };
+            let (column, row) = ((x >> 3) as usize & 7, (y >> 3) as usize & 7);
+            let qp_y_a = if x & in_ctb == 0 { prev } else { i32::from(group.left[row]) };
+            let qp_y_b = if y & in_ctb == 0 { prev } else { i32::from(group.above[column]) };
             group.qp_y_pred = (qp_y_a + qp_y_b + 1) >> 1;
         }
         if self.slice.cu_chroma_qp_offset_enabled_flag
@@ -332,19 +342,23 @@ impl<'a> CodingTree<'a> {
     }
 
     /// Derives `QpY` of a coding unit (8-283) and weighs it into the unit's mean.
+    #[inline(always)]
     pub fn finish_quantisation(&mut self, x0: u32, y0: u32, log2_cb_size: u32) {
         let blocks = 1usize << (log2_cb_size - 3);
         let mut qp_y = self.slice.slice_qp_y;
         if self.pps.cu_qp_delta_enabled_flag {
             let group = &mut self.quantisation;
             let qp_bd_offset_y = 6 * (self.sps.bit_depth_luma as i32 - 8);
-            let sum = group.qp_y_pred + group.cu_qp_delta_val + 52 + 2 * qp_bd_offset_y;
-            qp_y = sum.rem_euclid(52 + qp_bd_offset_y) - qp_bd_offset_y;
-            let in_ctb = (1 << self.sps.ctb_log2_size_y) - 1;
-            let (column, row) = ((x0 & in_ctb) as usize >> 3, (y0 & in_ctb) as usize >> 3);
-            for line in group.qp_y.chunks_exact_mut(8).skip(row).take(blocks) {
-                line[column..column + blocks].fill(qp_y as i8);
-            }
+            // The remainder of 8-283, of a sum that is less than one divisor away from its range.
+            let (lowest, count) = (-qp_bd_offset_y, 52 + qp_bd_offset_y);
+            qp_y = match group.qp_y_pred + group.cu_qp_delta_val {
+                sum if sum < lowest => sum + count,
+                sum if sum >= lowest + count => sum - count,
+                sum => sum,
+            };
+            let (column, row) = ((x0 >> 3) as usize & 7, (y0 >> 3) as usize & 7);
+            fill_short(&mut group.left[row..row + blocks], qp_y as i8);
+            fill_short(&mut group.above[column..column + blocks], qp_y as i8);
             self.picture.qp_y_prev = qp_y;
         }
         let weight = (blocks * blocks) as i32;

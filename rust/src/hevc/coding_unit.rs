@@ -1,6 +1,6 @@
 //! Coding units (7.3.8.5) and their intra prediction modes (8.4.2, 8.4.3).
 
-use super::coding_tree::{Area, CodingTree, INTRA_DC, SKIPPED};
+use super::coding_tree::{Area, CodingTree, INTRA_DC, SKIPPED, fill_short};
 use super::contexts as ctx;
 use super::slice_data::START_UP_BITS;
 use super::slice_header::SliceType;
@@ -51,50 +51,51 @@ impl CodingUnit {
 impl CodingTree<'_> {
     /// `coding_unit()`.
     pub fn coding_unit(&mut self, x0: u32, y0: u32, log2_cb_size: u32, cqt_depth: u32, mut share: f32) -> Result<()> {
+        let cu_transquant_bypass_flag =
+            self.pps.transquant_bypass_enabled_flag && self.bin(ctx::CU_TRANSQUANT_BYPASS_FLAG);
+        let is_inter_slice = self.slice.slice_type != SliceType::I;
+        let cu_skip_flag = is_inter_slice && self.cu_skip_flag(x0, y0);
+        if cu_skip_flag {
+            share += self.charge(Syntax::Mode, log2_cb_size);
+            self.merge_idx();
+            share += self.charge(Syntax::Motion, log2_cb_size);
+            self.spread(Area::square(x0, y0, log2_cb_size), share);
+            self.leave_behind(x0, y0, log2_cb_size, cqt_depth as u8 | SKIPPED, Kind::Skip);
+            self.store_modes(x0, y0, 1 << log2_cb_size, INTRA_DC);
+            return Ok(());
+        }
         let mut cu = CodingUnit {
             x0,
             y0,
             log2_cb_size,
             cqt_depth,
-            is_intra: true,
-            cu_transquant_bypass_flag: false,
+            is_intra: !is_inter_slice || self.bin(ctx::PRED_MODE_FLAG),
+            cu_transquant_bypass_flag,
             part_mode: PartMode::Part2Nx2N,
             intra_pred_mode_y: [INTRA_DC; 4],
             intra_pred_mode_c: [INTRA_DC; 4],
             is_chroma_derived: [false; 4],
         };
-        if self.pps.transquant_bypass_enabled_flag {
-            cu.cu_transquant_bypass_flag = self.bin(ctx::CU_TRANSQUANT_BYPASS_FLAG);
-        }
-        let is_inter_slice = self.slice.slice_type != SliceType::I;
-        let cu_skip_flag = is_inter_slice && self.cu_skip_flag(x0, y0);
-        let mut kind = if cu_skip_flag { Kind::Skip } else { Kind::Intra };
-        if cu_skip_flag {
-            cu.is_intra = false;
-            share += self.charge(Syntax::Mode, log2_cb_size);
-            self.merge_idx();
-            share += self.charge(Syntax::Motion, log2_cb_size);
-            self.spread(cu.area(), share);
+        let palette_mode_flag = cu.is_intra
+            && self.sps.scc.palette_mode_enabled_flag
+            && log2_cb_size <= self.sps.max_tb_log2_size_y
+            && self.bin(ctx::PALETTE_MODE_FLAG);
+        let is_pcm = if palette_mode_flag {
+            self.palette_syntax(&cu, share)?;
+            false
         } else {
-            cu.is_intra = !is_inter_slice || self.bin(ctx::PRED_MODE_FLAG);
-            let palette_mode_flag = cu.is_intra
-                && self.sps.scc.palette_mode_enabled_flag
-                && log2_cb_size <= self.sps.max_tb_log2_size_y
-                && self.bin(ctx::PALETTE_MODE_FLAG);
-            if palette_mode_flag {
-                self.palette_syntax(&cu, share)?;
-            } else if self.predicted_coding_unit(&mut cu, share)? {
-                kind = Kind::Raw;
-            }
-            if !cu.is_intra {
-                kind = Kind::Inter;
-            }
+            self.predicted_coding_unit(&mut cu, share)?
+        };
+        let kind = match cu.is_intra {
+            _ if is_pcm || cu_transquant_bypass_flag => Kind::Raw,
+            true => Kind::Intra,
+            false => Kind::Inter,
+        };
+        self.leave_behind(x0, y0, log2_cb_size, cqt_depth as u8, kind);
+        if cu.intra_pred_mode_y == [INTRA_DC; 4] {
+            // Units without intra modes of their own count as DC.
+            self.store_modes(x0, y0, 1 << log2_cb_size, INTRA_DC);
         }
-        if cu.cu_transquant_bypass_flag && !cu_skip_flag {
-            kind = Kind::Raw;
-        }
-        self.unit.kind = self.unit.kind.max(Some(kind));
-        self.finish_coding_unit(&cu, cu_skip_flag);
         Ok(())
     }
 
@@ -124,15 +125,15 @@ impl CodingTree<'_> {
         Ok(false)
     }
 
-    /// Leaves behind what later neighbours look at.
-    fn finish_coding_unit(&mut self, cu: &CodingUnit, cu_skip_flag: bool) {
-        let entry = cu.cqt_depth as u8 | if cu_skip_flag { SKIPPED } else { 0 };
-        let blocks = 1usize << (cu.log2_cb_size - 3);
-        let (row, column) = ((cu.y0 >> 3) as usize & 7, (cu.x0 >> 3) as usize);
-        self.left[row..row + blocks].fill(entry);
-        self.picture.above[column..column + blocks].fill(entry);
-        self.store_intra_modes(cu);
-        self.finish_quantisation(cu.x0, cu.y0, cu.log2_cb_size);
+    /// Leaves behind what later neighbours look at, intra modes aside; `entry` is that of `neighbours`.
+    #[inline]
+    fn leave_behind(&mut self, x0: u32, y0: u32, log2_cb_size: u32, entry: u8, kind: Kind) {
+        let blocks = 1usize << (log2_cb_size - 3);
+        let (row, column) = ((y0 >> 3) as usize & 7, (x0 >> 3) as usize);
+        fill_short(&mut self.left[row..row + blocks], entry);
+        fill_short(&mut self.picture.above[column..column + blocks], entry);
+        self.unit.kind = self.unit.kind.max(Some(kind));
+        self.finish_quantisation(x0, y0, log2_cb_size);
     }
 
     fn cu_skip_flag(&mut self, x0: u32, y0: u32) -> bool {
@@ -270,17 +271,15 @@ impl CodingTree<'_> {
         }
     }
 
+    #[inline]
     fn store_modes(&mut self, x: u32, y: u32, size: u32, mode: u8) {
-        let (row, column, blocks) = ((y >> 2) as usize & 15, (x >> 2) as usize & 15, (size >> 2) as usize);
-        self.left_modes[row..row + blocks].fill(mode);
-        self.above_modes[column..column + blocks].fill(mode);
-    }
-
-    /// Units without intra modes of their own count as DC.
-    fn store_intra_modes(&mut self, cu: &CodingUnit) {
-        if !cu.is_intra || cu.intra_pred_mode_y == [INTRA_DC; 4] {
-            self.store_modes(cu.x0, cu.y0, 1 << cu.log2_cb_size, INTRA_DC);
+        if mode == INTRA_DC && !self.has_modes {
+            return;
         }
+        self.has_modes = true;
+        let (row, column, blocks) = ((y >> 2) as usize & 15, (x >> 2) as usize & 15, (size >> 2) as usize);
+        fill_short(&mut self.left_modes[row..row + blocks], mode);
+        fill_short(&mut self.above_modes[column..column + blocks], mode);
     }
 }
 
