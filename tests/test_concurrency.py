@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from mediaref import MediaRef, batch_decode, cleanup_cache
+import codec_video_prep
+import mediaref
+from mediaref import MediaRef, batch_decode, cleanup_cache, read_stats
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import VideoIndex, decode_frames
@@ -120,6 +122,24 @@ def test_a_cache_is_usable_in_a_child_that_was_forked_while_a_thread_used_it(cli
     finally:
         stop.set()
         busy.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_was_forked_while_a_thread_counted_what_it_read_can_count(clip: Clip) -> None:
+    with read_stats._adding:
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)
+            read_bit_costs(clip("plain"), [3])
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_no_property_is_cached_under_a_lock_that_a_fork_may_leave_held() -> None:
+    """`cached_property` has one for all instances before Python 3.12."""
+    paths = [path for package in (mediaref, codec_video_prep) for path in Path(package.__file__).parent.rglob("*.py")]
+    assert [path for path in paths if "import cached_property" in path.read_text(encoding="utf-8")] == []
 
 
 def _half_of_the_bit_costs(path: Path) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -65,3 +66,13 @@ def current_stats() -> ReadStats:
 
 _counting: ContextVar[ReadStats | None] = ContextVar("mediaref_read_stats", default=None)
 _adding = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _adding
+    _adding = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child must not inherit a lock that a thread of its parent held at the fork.
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -7,8 +7,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -76,6 +75,11 @@ class Job:
     threads: int = 1
     """For one video."""
     overwrite: bool = False
+    store: Store = field(init=False, repr=False, compare=False)
+    """Where `output` is, as seen from the process that planned the job."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "store", Store(self.output))
 
     @classmethod
     def of(
@@ -99,10 +103,6 @@ class Job:
             return replace(job, staging=str(job.store.local / f".staging-{job.digest[:12]}{shard}"))
         there = hashlib.sha256(f"{output}\n{job.digest}".encode()).hexdigest()[:16]
         return replace(job, staging=str(Path(tempfile.gettempdir()) / f"codec-video-prep-{there}{shard}"))
-
-    @cached_property
-    def store(self) -> Store:
-        return Store(self.output)
 
     @property
     def metadata(self) -> dict[str, str]:
