@@ -26,6 +26,8 @@ _UNRULY = frozenset({"asynclocal", "dir", "git", "local", "reference"})
 #: What stands behind `://` is a host that is connected to, not a bucket.
 _CONNECTED = frozenset({"ftp", "ftps", "hdfs", "http", "https", "sftp", "smb", "ssh", "webdav", "webdavs", "webhdfs"})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: All of IPv6 that is handed out for the internet; the rest leads nowhere, or to this machine by an old notation.
+_IPV6_INTERNET = ipaddress.ip_network("2000::/3")
 
 _Item = TypeVar("_Item")
 _END = object()
@@ -98,8 +100,13 @@ class AccessPolicy:
             self.check_host(target)
 
     def check_path(self, path: str) -> str:
-        """The path itself, links and `..` resolved. Raises `AccessDeniedError` if it lies under none of the roots."""
-        real = os.path.realpath(path)
+        """The path itself, links and `..` resolved. Raises `AccessDeniedError` if it lies under none of the roots, and
+        `InvalidReferenceError` if it is none.
+        """
+        try:
+            real = os.path.realpath(path)
+        except ValueError as error:  # a NUL, half a surrogate pair
+            raise InvalidReferenceError(f"{shorten(path)}: is no path: {error}") from None
         if not any(Path(real).is_relative_to(root) for root in self.roots):
             raise _denied(
                 path, f"it lies under none of the roots ({', '.join(map(str, self.roots)) or 'there are none'})"
@@ -204,4 +211,6 @@ def _is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(inner)
+        if address not in _IPV6_INTERNET:
+            return False
     return address.is_global and not address.is_multicast

@@ -133,6 +133,8 @@ class Source:
             if len(links) == 1:  # not by fsspec's own reading of the uri, which takes `http://[::1]/` for a chain
                 return fsspec.filesystem(scheme, **guarded_options(options, self.policies)), links[0]
             options[scheme] = guarded_options(options.get(scheme, {}), self.policies)
+        elif scheme in {"", "file"}:
+            links[-1] = self._local_link(links[-1])
         try:
             filesystem, path = fsspec.core.url_to_fs("::".join(links), **options)
         except ImportError as error:
@@ -142,6 +144,17 @@ class Source:
         except ValueError as error:
             raise InvalidReferenceError(f"{self.name}: {error}") from error
         return filesystem, path
+
+    def _local_link(self, link: str) -> str:
+        """The last link of a chain, a local file, so that fsspec opens what the policies allow: it takes a `~` for
+        somebody's home and undoes no escapes.
+        """
+        path = str(Path(_local_path(link)).absolute())
+        for policy in self.policies:
+            path = policy.check_path(path)
+        if "::" in path:
+            raise InvalidReferenceError(f"{self.name}: a file whose name has '::' cannot be in a chain")
+        return f"file://{path}"
 
 
 def locate(uri: str | os.PathLike[str] | DataURI, storage_options: StorageOptions | None = None) -> Source:
@@ -166,10 +179,14 @@ def locate_trusted(uri: str | os.PathLike[str] | DataURI, storage_options: Stora
         return Source(text, data=DataURI.from_uri(text).decoded_data)
     if scheme and scheme != "file":
         return Source(text, storage_options=dict(storage_options or {}))
-    path = path_of_file_uri(text) if scheme else text
+    path = _local_path(text)
     if not path:
         raise InvalidReferenceError("the uri is empty: there is nothing to open")
     return Source(text, path=path)
+
+
+def _local_path(uri: str) -> str:
+    return path_of_file_uri(uri) if scheme_of(uri) else uri
 
 
 def _as_text(uri: str | os.PathLike[str] | DataURI) -> str:

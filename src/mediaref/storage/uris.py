@@ -11,8 +11,10 @@ from mediaref.errors import InvalidReferenceError
 
 # Two letters at least: "C:\clip.mp4" is a path of Windows, not a scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
-#: `::` chains uris, except within the brackets of an IPv6 address.
-_CHAINED = re.compile(r"::(?![0-9A-Fa-f:.]*\])")
+#: A uri whose only `::` are those of an IPv6 address.
+_IPV6_HOST = re.compile(
+    r"https?://(?:[^/?#@\[]*@)?\[[0-9A-Fa-f:.]*\](?::\d*)?(?:[/?#](?:(?!::).)*)?", re.IGNORECASE | re.DOTALL
+)
 _KEPT_IN_MESSAGES = 120
 
 
@@ -41,7 +43,8 @@ def links_of(uri: str) -> list[str]:
     """
     if scheme_of(uri) in {"", "data", "file"}:
         return [uri]
-    links = _CHAINED.split(uri)
+    # At every `::`, as fsspec does: what is checked must be what is opened.
+    links = [uri] if _IPV6_HOST.fullmatch(uri) else uri.split("::")
     if len(links) > 1:
         links = [f"{link}://" if link.isalnum() else link for link in links]
     return [_with_lower_scheme(link) for link in links]
