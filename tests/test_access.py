@@ -202,7 +202,9 @@ def test_a_chain_is_opened_as_it_was_checked(data: Path, uri: str, monkeypatch: 
         assert MediaRef(uri="zip://a.png::file:%61.zip").to_ndarray().shape == (6, 8, 3)
 
 
-@pytest.mark.parametrize("uri", ["a\0b", "file:///%00", "\udfff", "zip://a.png::a\0b", "zip://a.png::{data}/a::b.zip"])
+@pytest.mark.parametrize(
+    "uri", ["a\0b", "file:///%00", "file://[a]", "\udfff", "zip://a.png::a\0b", "zip://a.png::{data}/a::b.zip"]
+)
 def test_what_is_no_path_is_an_error_of_ours(data: Path, uri: str) -> None:
     (data / "a::b.zip").write_bytes((data / "a.zip").read_bytes())
     with AccessPolicy(schemes=["file", "zip"], roots=[data]), pytest.raises(MediaRefError):

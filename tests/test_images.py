@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
 from typing import Any
 
 import numpy as np
@@ -96,6 +98,32 @@ def test_bad_images_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
     with pytest.raises(LimitExceededError, match="MAX_IMAGE_PIXELS"):
         images.decode(data)
+
+
+def test_an_icon_that_holds_more_than_it_says_is_held_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = saved(Image.effect_noise((64, 64), 50))
+    icon = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(inner), 22) + inner
+    monkeypatch.setattr(limits, "MAX_IMAGE_PIXELS", 64 * 64)
+    assert images.decode(icon).shape == (64, 64, 3)
+    monkeypatch.setattr(limits, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
+    with pytest.raises(LimitExceededError, match="MAX_IMAGE_PIXELS"):
+        images.decode(icon)
+
+
+def test_a_jpeg_may_go_over_its_picture_so_many_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.effect_noise((64, 64), 50), "jpeg", progressive=True)
+    begin = data.index(b"\xff\xda")
+    scans = re.findall(rb"\xff\xda(?:[^\xff]|\xff[^\xc4\xda\xd9])*", data)
+    more = data[:begin] + scans[0] * 3 + data[begin:]
+    monkeypatch.setattr(limits, "MAX_JPEG_SCANS", len(scans) + 3)
+    assert images.decode(more).shape == (64, 64, 3)
+    monkeypatch.setattr(limits, "MAX_JPEG_SCANS", len(scans) + 2)
+    with pytest.raises(LimitExceededError, match="MAX_JPEG_SCANS"):
+        images.decode(more)
+    # What looks like scans in a comment, or behind the picture, is none.
+    many = b"\xff\xda" * 1000
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + len(many)) + many
+    np.testing.assert_array_equal(images.decode(data[:2] + comment + data[2:] + many), images.decode(data))
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:

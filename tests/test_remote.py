@@ -223,6 +223,18 @@ def test_ten_redirects_are_followed_and_the_limit_can_be_raised(
     assert MediaRef(uri=server.url("loop/11/files/a%20b.png")).to_ndarray().shape == (30, 40, 3)
 
 
+@pytest.mark.parametrize(("limit", "short"), [("MAX_SILENCE_SECONDS", 0.2), ("MAX_REQUEST_SECONDS", 0.5)])
+def test_a_server_may_be_as_slow_as_the_limits_and_no_slower(
+    server: WebServer, limit: str, short: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing for a second, and then gives the file."""
+    uri = server.url("late/a%20b.png")
+    assert MediaRef(uri=uri).to_ndarray().shape == (30, 40, 3)
+    monkeypatch.setattr(limits, limit, short)
+    with pytest.raises(StorageTimeoutError):
+        MediaRef(uri=uri).to_ndarray()
+
+
 @pytest.mark.parametrize("timeout", [0.3, "as aiohttp has it"])
 def test_the_callers_own_timeout_is_honoured(server: WebServer, timeout: Any) -> None:
     import aiohttp

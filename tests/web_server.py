@@ -110,6 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.site.released.wait(30)
         self.close_connection = True
 
+    def _late(self, name: str) -> None:
+        """Thinks for a second about every request."""
+        self.site.released.wait(1)
+        self._files(name)
+
     def _stalls(self, name: str) -> None:
         """Answers, and stops half-way through every body."""
         content = (self.site.folder / name).read_bytes()

@@ -211,20 +211,33 @@ impl<'a> BitReader<'a> {
     }
 }
 
+/// Bits as tests write them.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn put_ue(bits: &mut Vec<u8>, value: u32) {
+pub mod written {
+    pub fn put_ue(bits: &mut Vec<u8>, value: u32) {
         let code = u64::from(value) + 1;
         let len = 64 - code.leading_zeros();
         bits.extend(std::iter::repeat_n(0, len as usize - 1));
         bits.extend((0..len).rev().map(|i| (code >> i) as u8 & 1));
     }
 
-    fn pack(bits: &[u8]) -> Vec<u8> {
+    pub fn pack(bits: &[u8]) -> Vec<u8> {
         bits.chunks(8).map(|c| c.iter().enumerate().fold(0, |b, (i, &v)| b | v << (7 - i))).collect()
     }
+
+    /// `ue(v)` codes, one after the other, and zeros behind them.
+    pub fn ue_codes(values: &[u32]) -> Vec<u8> {
+        let mut bits = vec![];
+        values.iter().for_each(|&value| put_ue(&mut bits, value));
+        bits.extend([0; 64]);
+        pack(&bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::written::{pack, put_ue};
+    use super::*;
 
     #[test]
     fn exp_golomb_codes_of_every_length_round_trip() {

@@ -20,6 +20,7 @@ from mediaref.errors import (
     MediaRefError,
     UnsupportedBitstreamError,
 )
+from mediaref.jpeg_scans import has_more_scans
 
 PixelFormat = Literal["rgb", "bgr", "rgba", "bgra", "gray"]
 
@@ -143,12 +144,18 @@ def read_header(data: bytes) -> Image.Image:
         image = _identified(data, Image.preinit)
     except UnidentifiedImageError:
         image = _identified(data, Image.init)  # to import the rarer formats takes a while
+    _check_size(image)
+    if image.format in {"JPEG", "MPO"} and has_more_scans(data, limits.MAX_JPEG_SCANS):
+        raise LimitExceededError(f"the image has scans over mediaref.limits.MAX_JPEG_SCANS ({limits.MAX_JPEG_SCANS})")
+    return image
+
+
+def _check_size(image: Image.Image) -> None:
     if image.width * image.height > limits.MAX_IMAGE_PIXELS:
         raise LimitExceededError(
             f"an image of {image.width}x{image.height} pixels is over "
             f"mediaref.limits.MAX_IMAGE_PIXELS ({limits.MAX_IMAGE_PIXELS})"
         )
-    return image
 
 
 def _identified(data: bytes, import_formats: Callable[[], object]) -> Image.Image:
@@ -158,6 +165,7 @@ def _identified(data: bytes, import_formats: Callable[[], object]) -> Image.Imag
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
+    _check_size(image)  # an icon may hold a larger picture than it says
     return ImageOps.exif_transpose(image)
 
 

@@ -13,6 +13,9 @@ MAX_DATA_URI_LENGTH = 1 << 30
 #: Most pixels of an image. Above twice Pillow's own `PIL.Image.MAX_IMAGE_PIXELS` that one must be raised too.
 MAX_IMAGE_PIXELS = 178_956_970
 
+#: Most scans of a JPEG: each goes over the whole picture, and some kilobytes can hold thousands. Encoders make a dozen.
+MAX_JPEG_SCANS = 100
+
 #: Most pixels of a video's frame. Those of a frame that is larger than the first are bounded by about twice as many.
 MAX_FRAME_PIXELS = 1 << 27
 

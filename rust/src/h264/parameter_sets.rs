@@ -378,3 +378,27 @@ fn take_sized<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     *rest = &rest[2 + length..];
     Some(unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bits::written::ue_codes;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn pictures_may_be_as_large_as_the_limits_and_no_larger() {
+        let parse = |width_in_mbs: u32, height_in_mbs: u32| {
+            let mut sps = vec![66, 0, 40]; // Baseline; poc type 2, and flags that are set, make up the rest
+            sps.extend(ue_codes(&[0, 0, 2, 0, 0, width_in_mbs - 1, height_in_mbs - 1, 0]));
+            Sps::parse(&Rbsp::from_ebsp(&sps)).map(|(_, sps)| (sps.pic_width_in_mbs, sps.pic_height_in_mbs()))
+        };
+        let longest = MAX_DIMENSION / 16;
+        let other = MAX_MACROBLOCKS / longest;
+        assert_eq!(parse(longest, other), Ok((longest, other)));
+        assert_eq!(parse(other, longest), Ok((other, longest)));
+        for (width, height) in [(longest + 1, 1), (1, longest + 1), (longest, other + 1), (longest - 1, other + 1)] {
+            let error = parse(width, height).unwrap_err();
+            assert!(matches!(error.kind, ErrorKind::Limit { .. }), "{width}x{height}: {error}");
+        }
+    }
+}

@@ -237,3 +237,19 @@ impl Tiles {
         Ok(Self { num_tile_columns: num_tile_columns as usize, num_tile_rows: num_tile_rows as usize, explicit })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bits::written::ue_codes;
+
+    #[test]
+    fn tiles_may_be_as_many_as_the_limit_and_no_more() {
+        let parse = |columns: u32, rows: u32| {
+            let codes = ue_codes(&[columns - 1, rows - 1, 0, 0]); // the last two are flags
+            Tiles::parse(&mut BitReader::new(&codes)).is_ok()
+        };
+        assert!(parse(MAX_TILES_A_SIDE, MAX_TILES_A_SIDE));
+        assert!(!parse(MAX_TILES_A_SIDE + 1, 1) && !parse(1, MAX_TILES_A_SIDE + 1));
+    }
+}

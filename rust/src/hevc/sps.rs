@@ -385,3 +385,25 @@ pub fn skip_scaling_list_data(r: &mut BitReader) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bits::written::ue_codes;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn pictures_may_be_as_large_as_the_limit_and_no_larger() {
+        let parse = |width: u32, height: u32| {
+            // chroma_format_idc; behind the size conformance_window_flag and the bit depths share a code.
+            let codes = ue_codes(&[1, width, height, 2, 0]);
+            Sps::default().parse_format(&mut BitReader::new(&codes)).map_err(|error| error.kind)
+        };
+        let height = (MAX_LUMA_SAMPLES / 8192) as u32;
+        assert_eq!(u64::from(height) * 8192, MAX_LUMA_SAMPLES);
+        assert_eq!(parse(8192, height), Ok(()));
+        for (width, height) in [(8192, height + 1), (8193, height), (u32::MAX - 1, u32::MAX - 1)] {
+            assert!(matches!(parse(width, height), Err(ErrorKind::Limit { .. })), "{width}x{height}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Streams made by hand. Boolean-coded data of nothing but zeros is valid: every symbol takes its first value.
 
-use super::{ChainParser, Scanner};
+use super::{ChainParser, MAX_PICTURE_SAMPLES, Scanner};
 use crate::error::{ErrorKind, Result};
 use crate::map::{Kind, PictureType};
 use crate::packet::Dependencies;
@@ -231,6 +231,13 @@ fn damage_is_told_and_what_is_sound_behind_it_is_served() {
 fn absurd_dimensions_are_refused() {
     let error = ChainParser::new().parse(&Spec { width: 65536, height: 65536, ..KEY }.frame()).unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Limit { value: 0x1_0000_0000, .. }));
+}
+
+#[test]
+fn pictures_may_be_as_large_as_the_limit_and_no_larger() {
+    let scan = |width, height| Scanner::new().scan(&Spec { width, height, ..KEY }.frame()).width;
+    let height = (MAX_PICTURE_SAMPLES / 8192) as u32;
+    assert_eq!([scan(8192, height), scan(8192, height + 1), scan(8193, height)], [8192, 0, 0]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from mediaref.errors import InvalidReferenceError
 
@@ -57,15 +57,15 @@ def _with_lower_scheme(uri: str) -> str:
 
 def path_of_file_uri(uri: str) -> str:
     """The path that a `file:` uri names, in any spelling of RFC 8089. Raises `InvalidReferenceError`."""
-    host = urlsplit(uri).netloc
-    if host not in {"", "localhost"}:
-        raise InvalidReferenceError(
-            f"{shorten(uri)}: a file uri cannot name the host {host!r}; use file:///path, or a path"
-        )
     # In a file name '?' and '#' mean nothing special unless they were meant to be a query, which a file has not.
     path = uri.split(":", 1)[1]
     if path.startswith("//"):
-        path = "/" + path[2:].partition("/")[2]
+        host, _, path = path[2:].partition("/")
+        if host.lower() not in {"", "localhost"}:
+            raise InvalidReferenceError(
+                f"{shorten(uri)}: a file uri cannot name the host {host!r}; use file:///path, or a path"
+            )
+        path = f"/{path}"
     return os.fsdecode(unquote_to_bytes(path.encode(errors="surrogateescape")))  # names need not be UTF-8
 
 
