@@ -26,7 +26,18 @@ StorageOptions = Mapping[str, Any]
 
 _HTTP = ("http", "https")
 _CONTENT_MARKS = frozenset(
-    {"content-md5", "created", "digest", "etag", "generation", "ino", "last-modified", "last_modified", "lastmodified"}
+    {
+        "blob_id",
+        "content-md5",
+        "created",
+        "digest",
+        "etag",
+        "generation",
+        "ino",
+        "last-modified",
+        "last_modified",
+        "lastmodified",
+    }
     | {"mtime", "size"}
 )
 #: The package that brings a scheme to fsspec.
