@@ -28,7 +28,7 @@ test: setup
 
 # What real transformers, webdataset, datasets and polars make of our output. In an environment of its own: these are heavy.
 test-integrations: $(VENV)-integrations/.built
-	$(VENV)-integrations/bin/python -m pytest tests/test_llava_onevision.py tests/test_batch_prep.py tests/test_hf.py tests/test_docs.py
+	$(VENV)-integrations/bin/python -m pytest tests/test_llava_onevision.py tests/test_batch_prep.py tests/test_hf.py tests/test_hf_hub.py tests/test_docs.py
 
 # A Ray cluster of two nodes on this machine.
 test-ray: $(VENV)-ray/.built

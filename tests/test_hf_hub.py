@@ -80,6 +80,18 @@ def test_what_lies_on_the_hub_is_read_as_what_lies_here(server: HubServer, folde
             np.testing.assert_array_equal(cost.bits, expected_cost.bits)
 
 
+def test_few_bytes_of_a_long_video_are_read_from_the_hub(server: HubServer, folder: Path) -> None:
+    content = (folder / "long.mp4").read_bytes()
+    (folder / "long.mp4").write_bytes(content + (24 << 20).to_bytes(4, "big") + b"free" + bytes((24 << 20) - 8))
+    ref = MediaRef(uri=f"{BASE}/long.mp4", pts_ns=10**9)
+    expected = MediaRef(uri=str(folder / "long.mp4"), pts_ns=10**9).to_ndarray()
+    np.testing.assert_array_equal(ref.to_ndarray(**options_for(server)), expected)
+    read = [
+        [int(edge) for edge in (range or "bytes=0-").removeprefix("bytes=").split("-")] for _, range in server.reads
+    ]
+    assert sum(end - begin + 1 for begin, end in read) < len(content)
+
+
 def test_what_is_not_on_the_hub_is_not_found(server: HubServer) -> None:
     for uri in (f"{BASE}/none.mp4", "hf://datasets/ann/none/a.mp4"):
         with pytest.raises(MediaNotFoundError):

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -28,6 +29,9 @@ _log = logging.getLogger("mediaref")
 _WASTE = 1 / 11
 #: Waiting before another attempt, in seconds; one attempt more than these is made.
 _PAUSES = (0.1, 0.5)
+
+#: Ranges that are asked for at once where a file system does not do so itself.
+_CONNECTIONS = 8
 
 _Span = tuple[int, int]
 
@@ -194,11 +198,15 @@ class Ranges:
         if not spans:
             return []
         name = self._source.name
+        answers: list[Any]
         begins, ends = [begin for begin, _ in spans], [end for _, end in spans]
         try:
             with storage_errors(name):
                 filesystem, path = self._source.filesystem_and_path()
-                answers: list[Any] = filesystem.cat_ranges([path] * len(spans), begins, ends, on_error="return")
+                if _reads_ahead(filesystem):
+                    answers = _exact_parts(filesystem, path, spans)
+                else:
+                    answers = filesystem.cat_ranges([path] * len(spans), begins, ends, on_error="return")
         except StorageError as error:
             return [error] * len(spans)
         if any(isinstance(answer, RangesIgnoredError) for answer in answers):
@@ -235,6 +243,24 @@ class Ranges:
                 "changed since it was indexed, or its server does not give ranges rightly"
             )
         return content
+
+
+def _reads_ahead(filesystem: Any) -> bool:
+    """Whether it would read megabytes more than every range, one after the other: fsspec's default, which HF keeps."""
+    return bool(filesystem.protocol == "hf")
+
+
+def _exact_parts(filesystem: Any, path: str, spans: list[_Span]) -> list[Any]:
+    """What a file system that waits for its answers gives for each of `spans`, and no more: bytes or an error."""
+
+    def part(span: _Span) -> Any:
+        try:
+            return filesystem.cat_file(path, *span, cache_type="none")
+        except Exception as error:  # as `cat_ranges` gives it back
+            return error
+
+    with ThreadPoolExecutor(min(len(spans), _CONNECTIONS)) as pool:
+        return list(pool.map(part, spans))
 
 
 def coalesced(spans: list[_Span], waste: float = _WASTE) -> list[_Span]:
