@@ -1,10 +1,13 @@
 """How fast chosen frames are decoded, beside every other library that reads them from Python.
 
-    python benchmarks/bench_decode.py [--codecs h264 hevc vp9 av1] [--gops 40 250] [--sizes 360 1080]
-                                      [--patterns ...] [--peers ...] [--rounds 5] [--write]
+    python benchmarks/bench_decode.py [--full] [--minutes M] [--codecs h264 hevc vp9 av1] [--gops 40 250]
+                                      [--sizes 360 1080] [--patterns ...] [--threads 1 2] [--peers ...]
+                                      [--rounds 3] [--clock wall|processor] [--again] [--torchcodec] [--write]
 
-All libraries are alive at once, each in an environment of its own that the first run makes, and are measured in
-turns on the same cores. torchcodec takes part if `.work/peer-torchcodec` has been made (its PyTorch is large).
+Without --full it measures H.264 alone: a few minutes. All libraries are alive at once, each in an environment of its
+own that the first run makes, and are measured in turns on the same cores. Rows are kept as they are measured, so a run
+that is ended, by --minutes or by hand, goes on with the next call; --again measures them anew. torchcodec takes part
+once --torchcodec has made its environment (gigabytes, for its PyTorch).
 """
 
 from __future__ import annotations
@@ -16,26 +19,19 @@ import random
 import statistics
 import subprocess
 import sys
+import time
 import venv
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import av
-from clips import HERE, WORK, demo
+from clips import HERE, WORK
 from contest import machine, write_results
+from decode_clips import ENCODERS, FRAMES, GOPS, LONG_MINUTES, made_clips, made_long_clip
+from decode_plot import PLOT, plot
 
 from mediaref.video_decoder import VideoIndex
-
-FRAMES = {360: 1500, 1080: 600}
-
-#: Encoder and options by codec; B pictures as each encoder makes them by itself.
-ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
-    "h264": ("libx264", {"preset": "fast", "crf": "23"}),
-    "hevc": ("libx265", {"preset": "veryfast", "crf": "27", "x265-params": "log-level=none"}),
-    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "b": "0", "crf": "36"}),
-    "av1": ("libsvtav1", {"preset": "10", "crf": "38"}),
-}
 
 #: What is installed for each peer, and which function of the worker it runs.
 PEERS = {
@@ -50,6 +46,13 @@ PEERS = {
 }
 #: Peers that cannot be held to one thread, or use all cores unless they are told to.
 USES_ALL_CORES = {"decord", "OpenCV"}
+#: torchcodec brings no FFmpeg: it is lent PyAV's.
+_TORCHCODEC = ["torch", "torchcodec", "av", "numpy", str(HERE.parent / "packages" / "patch-torchcodec")]
+#: Who takes this many times as long as the fastest is measured once: nothing depends on it.
+_FAR_BEHIND = 2.0
+#: Patterns that a video of an hour is measured with; what they take is compared with the short clip's.
+_LONG_PATTERNS = ("1 cold", "1 warm", "64 random", "64 even")
+_KEPT_ROWS = WORK / "decode-rows.jsonl"
 
 
 def patterns(frames: int) -> dict[str, list[int]]:
@@ -58,13 +61,16 @@ def patterns(frames: int) -> dict[str, list[int]]:
     return {
         "1 cold": [middle],
         "1 warm": [middle],
+        "16 consecutive": list(range(middle, middle + 16)),
         "10 even": [int((number + 0.5) * frames / 10) for number in range(10)],
         "64 random": sorted(random.Random(64).sample(range(frames), 64)),
         "64 even": [int((number + 0.5) * frames / 64) for number in range(64)],
-        "16 consecutive": list(range(middle, middle + 16)),
         "every 5th": list(range(0, frames, 5)),
         "all": list(range(frames)),
     }
+
+
+PATTERNS = tuple(patterns(1500))
 
 
 @dataclass(frozen=True)
@@ -74,20 +80,27 @@ class Row:
     clip: str
     pattern: str
     threads: int
+    clock: str
     seconds: dict[str, float]
 
     @property
+    def peers(self) -> dict[str, float]:
+        return {name: took for name, took in self.seconds.items() if name not in {"ours", "floor"}}
+
+    @property
     def fastest(self) -> str:
-        return min((name for name in self.seconds if name not in {"ours", "floor"}), key=self.seconds.__getitem__)
+        return min(self.peers, key=self.peers.__getitem__)
 
     @property
     def ratio(self) -> float:
         return self.seconds[self.fastest] / self.seconds["ours"]
 
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        return self.clip, self.pattern, self.threads, self.clock
+
     def text(self) -> str:
-        others = ", ".join(
-            f"{name} {took * 1000:.1f}" for name, took in self.seconds.items() if name not in {"ours", "floor"}
-        )
+        others = ", ".join(f"{name} {took * 1000:.1f}" for name, took in self.peers.items())
         ours, floor = self.seconds["ours"], self.seconds["floor"]
         return (
             f"| {self.clip} | {self.pattern} | {self.threads} | {ours * 1000:.1f} | {self.fastest} | "
@@ -113,7 +126,7 @@ class Contestant:
         )
 
     def do(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Its seconds and the mean of each frame, or its error."""
+        """Its seconds by each clock and the mean of each frame, or its error."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -130,13 +143,17 @@ class Contestant:
         self._process.wait()
 
 
-def contestants(chosen: list[str]) -> list[Contestant]:
+def contestants(chosen: list[str], clip: Path) -> list[Contestant]:
+    """A process for each, which has imported what it needs and decoded a frame of `clip`."""
     found = [Contestant("ours", sys.executable, "ours"), Contestant("floor", sys.executable, "floor")]
     for name in chosen:
         folder, packages, function = PEERS[name]
         python = environment(folder, packages)
         if python is not None:
             found.append(Contestant(name, python, function))
+    request = request_for(clip, "1 cold", 1)
+    for one in found:
+        one.do(request)
     return found
 
 
@@ -152,63 +169,60 @@ def environment(folder: str, packages: list[str] | None) -> Path | None:
     return python
 
 
-def made_clip(codec: str, gop: int, height: int) -> Path:
-    """The clip, encoded on first use."""
-    path = WORK / f"{codec}-g{gop}-{height}p.mp4"
-    if path.exists():
-        return path
-    print(f"making {path.name} ...", file=sys.stderr)
-    WORK.mkdir(exist_ok=True)
-    encoder, options = ENCODERS[codec]
-    part = path.with_suffix(".part")
-    with av.open(str(part), "w", format="mp4") as output:
-        stream: Any = output.add_stream(encoder, rate=demo.RATE, options={**options, "g": str(gop)})
-        stream.width, stream.height, stream.pix_fmt = height * 16 // 9, height, "yuv420p"
-        for picture in demo.pictures(FRAMES[height]):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            output.mux(stream.encode(frame.reformat(stream.width, height, "yuv420p")))
-        output.mux(stream.encode(None))
-    part.rename(path)
-    return path
+def make_torchcodec() -> None:
+    python = environment("torchcodec", _TORCHCODEC)
+    subprocess.run([str(python), "-m", "patch_torchcodec"], check=True)
 
 
 def measure(
-    everybody: list[Contestant], clip: Path, pattern: str, threads: int, rounds: int, complaints: list[str]
-) -> Row | None:
-    index = VideoIndex.open(clip)
-    assert index.pts_ns is not None
-    frames = patterns(len(index))[pattern]
-    cores = sorted(os.sched_getaffinity(0))[-threads:]
-    request = {
-        "video": str(clip),
-        "frames": frames,
-        "times": [int(index.pts_ns[frame]) for frame in frames],
-        "threads": threads,
-        "cores": cores,
-        "cold": pattern == "1 cold",
-    }
-    taking_part = [one for one in everybody if threads > 1 or one.name not in USES_ALL_CORES]
-    seconds: dict[str, list[float]] = {one.name: [] for one in taking_part}
+    everybody: list[Contestant], clip: Path, pattern: str, threads: int, rounds: int, clock: str
+) -> tuple[Row | None, list[str]]:
+    """The row, if there is somebody to compare with, and who is not in it, and why."""
+    request = request_for(clip, pattern, threads)
+    seconds: dict[str, list[float]] = {}
+    complaints = []
     means: list[float] = []
-    for number in range(rounds + 1):  # the first one is not counted
-        for one in taking_part:
-            if one.name not in seconds:
-                continue
+    running = [one for one in everybody if threads > 1 or one.name not in USES_ALL_CORES]
+    for number in range(rounds + 1):
+        for one in list(running):
             answer = one.do(request)
             means = answer.get("means", means) if one.name == "ours" else means
             error = answer.get("error")
             if error is None and not are_alike(answer["means"], means):
                 error = "other frames than the rest"
-            if error is not None:
-                complaints.append(f"- {clip.stem}, {pattern}, {threads} threads: {one.name}: {error[:120]}")
-                del seconds[one.name]
-            elif number:
-                seconds[one.name].append(answer["seconds"])
+            if error is None:
+                seconds.setdefault(one.name, []).append(answer[clock])
+            else:
+                complaints.append(f"{one.name}: {error[:120]}")
+                running.remove(one)
+                seconds.pop(one.name, None)
+        if number == 0:
+            fastest = min((took[0] for took in seconds.values()), default=0.0)
+            running = [
+                one
+                for one in running
+                if one.name in {"ours", "floor"} or seconds[one.name][0] < _FAR_BEHIND * fastest or fastest < 0.02
+            ]
+            for one in running:
+                seconds[one.name].clear()  # the first time does not count
     if not {"ours", "floor"} <= set(seconds) or len(seconds) < 3:
-        return None
-    row = Row(clip.stem, pattern, threads, {name: statistics.median(took) for name, took in seconds.items()})
-    print(row.text(), flush=True)
-    return row
+        return None, complaints
+    medians = {name: statistics.median(took) for name, took in seconds.items()}
+    return Row(clip.stem, pattern, threads, clock, medians), complaints
+
+
+def request_for(clip: Path, pattern: str, threads: int) -> dict[str, Any]:
+    index = VideoIndex.open(clip)
+    assert index.pts_ns is not None
+    frames = patterns(len(index))[pattern]
+    return {
+        "video": str(clip),
+        "frames": frames,
+        "times": [int(index.pts_ns[frame]) for frame in frames],
+        "threads": threads,
+        "cores": sorted(os.sched_getaffinity(0))[-threads:],
+        "cold": pattern == "1 cold",
+    }
 
 
 def are_alike(means: list[float], expected: list[float]) -> bool:
@@ -216,37 +230,136 @@ def are_alike(means: list[float], expected: list[float]) -> bool:
     return len(means) == len(expected) and all(abs(a - b) < 2 for a, b in zip(means, expected, strict=True))
 
 
+def wanted(given: argparse.Namespace) -> Iterator[tuple[Path, str, int]]:
+    """Clip, pattern and threads of each row, those that take longest last."""
+    clips = {size: made_clips(given.codecs, given.gops, [size]) for size in given.sizes}
+    short = WORK / "h264-g250-360p.mp4"
+    long = made_long_clip(short) if short in clips.get(360, []) else None
+    for size, of_size in clips.items():
+        for pattern in given.patterns:
+            for clip in of_size + ([long] if long and size == 360 and pattern in _LONG_PATTERNS else []):
+                for threads in given.threads:
+                    yield clip, pattern, threads
+
+
+def kept_rows() -> dict[tuple[str, str, int, str], tuple[Row | None, list[str]]]:
+    if not _KEPT_ROWS.exists():
+        return {}
+    kept = {}
+    for line in _KEPT_ROWS.read_text().splitlines():
+        entry = json.loads(line)
+        row = None if entry["row"] is None else Row(**entry["row"])
+        kept[tuple(entry["key"])] = (row, entry["complaints"])
+    return kept
+
+
+def long_and_short(rows: list[Row]) -> list[str]:
+    """How what is asked of an hour compares with what is asked of a minute of the same encoding."""
+    found = {row.key: row for row in rows}
+    lines = []
+    for (clip, pattern, threads, clock), row in found.items():
+        of_short = found.get((clip.removesuffix(f"-{LONG_MINUTES}min"), pattern, threads, clock))
+        if clip.endswith("min") and pattern == "64 random" and of_short:
+            ratio = row.seconds["ours"] / of_short.seconds["ours"]
+            lines.append(
+                f"64 random frames of {LONG_MINUTES} minutes take {ratio:.2f} times as long as of the clip that they "
+                f"repeat ({threads} thread{'s' * (threads > 1)}; goal: at most 1.5)."
+            )
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--codecs", nargs="+", choices=ENCODERS, default=list(ENCODERS))
-    parser.add_argument("--gops", nargs="+", type=int, default=[40, 250])
-    parser.add_argument("--sizes", nargs="+", type=int, choices=FRAMES, default=list(FRAMES))
-    parser.add_argument("--patterns", nargs="+", choices=patterns(1500), default=list(patterns(1500)))
+    parser.add_argument("--full", action="store_true", help="all codecs and sizes, not only H.264 of 360 lines")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no row after so long")
+    parser.add_argument("--codecs", nargs="+", choices=ENCODERS)
+    parser.add_argument("--gops", nargs="+", type=int, default=list(GOPS))
+    parser.add_argument("--sizes", nargs="+", type=int, choices=FRAMES)
+    parser.add_argument("--patterns", nargs="+", choices=PATTERNS, default=list(PATTERNS))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="write the table into RESULTS.md")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: on a busy machine")
+    parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
+    parser.add_argument("--torchcodec", action="store_true", help="make torchcodec's environment first")
+    parser.add_argument("--write", action="store_true", help=f"write the table into RESULTS.md, and {PLOT.name}")
     given = parser.parse_args()
-    clips = [made_clip(codec, gop, size) for codec in given.codecs for size in given.sizes for gop in given.gops]
-    everybody = contestants(given.peers)
-    rows: list[Row] = []
-    complaints: list[str] = []
+    given.codecs = given.codecs or (list(ENCODERS) if given.full else ["h264"])
+    given.sizes = given.sizes or (list(FRAMES) if given.full else [360])
+    if given.torchcodec:
+        make_torchcodec()
+    plan = list(wanted(given))
+    if given.again:
+        _KEPT_ROWS.unlink(missing_ok=True)
+    results = {}
+    until = time.monotonic() + 60 * given.minutes
+    everybody = contestants(given.peers, plan[0][0])
     print(HEADER)
     try:
-        for clip in clips:
-            for pattern in given.patterns:
-                for threads in given.threads:
-                    row = measure(everybody, clip, pattern, threads, given.rounds, complaints)
-                    rows += [row] if row else []
+        kept = kept_rows()
+        for clip, pattern, threads in plan:
+            key = (clip.stem, pattern, threads, given.clock)
+            if key not in kept:
+                if time.monotonic() > until:
+                    continue
+                kept[key] = measure(everybody, clip, pattern, threads, given.rounds, given.clock)
+                row, complaints = kept[key]
+                entry = {"key": key, "row": row and asdict(row), "complaints": complaints}
+                with _KEPT_ROWS.open("a") as file:
+                    file.write(json.dumps(entry) + "\n")
+            results[key] = kept[key]
+            row, _ = kept[key]
+            if row:
+                print(row.text(), flush=True)
     finally:
         for one in everybody:
             one.close()
-    notes = "\n\nNot counted:\n\n" + "\n".join(complaints) if complaints else ""
-    print(notes)
+    rows = [row for row, _ in results.values() if row]
+    left = len(plan) - len(results)
+    left_out = who_was_left_out(results)
+    print("\n".join(["", *long_and_short(rows), *left_out]))
+    if left:
+        print(f"{left} rows are left for another call")
     if given.write:
-        about = f"{machine()}; medians of {given.rounds}. The ratio is to the fastest peer of the row."
-        table = "\n".join([HEADER, *(row.text() for row in rows)])
-        write_results("Decoding", f"{about}\n\n{table}{notes}")
+        write(rows, left_out, given.clock)
+
+
+def who_was_left_out(results: dict[tuple[str, str, int, str], tuple[Row | None, list[str]]]) -> list[str]:
+    where: dict[str, list[str]] = {}
+    for (clip, pattern, threads, _), (_, complaints) in results.items():
+        for complaint in complaints:
+            where.setdefault(complaint, []).append(f"{clip}, {pattern}, {threads}")
+    return [
+        f"Not counted: {complaint} ({'; '.join(rows[:3])}{'; ...' if len(rows) > 3 else ''}: {len(rows)} rows)"
+        for complaint, rows in where.items()
+    ]
+
+
+def write(rows: list[Row], left_out: list[str], clock: str) -> None:
+    """Put the table into RESULTS.md, and draw the plot."""
+    about = (
+        f"{machine()}; medians of some rounds in turns, {clock} time. The ratio is to the fastest peer of the row; the "
+        "floor is FFmpeg alone on the packets of our plan, read beforehand, one span after the other. Peers that were "
+        f"far behind in the first round were not measured again. A clip named -{LONG_MINUTES}min is the one before it "
+        "over and over, for an hour."
+    )
+    table = "\n".join([HEADER, *(row.text() for row in sorted(rows, key=_order))])
+    picture = f"![Time of other libraries, ours being 1](../docs/{PLOT.name})"
+    notes = "\n".join(f"- {line}" for line in [*long_and_short(rows), *left_out])
+    write_results("Decoding", f"{about}\n\n{picture}\n\n{notes}\n\n{table}")
+    ratios: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for row in rows:
+        for name, took in row.peers.items():
+            ratios.setdefault((row.pattern, row.threads), {}).setdefault(name, []).append(took / row.seconds["ours"])
+    means = {
+        place: {name: statistics.geometric_mean(found) for name, found in by_peer.items()}
+        for place, by_peer in ratios.items()
+    }
+    PLOT.write_text(plot(means, machine()))
+
+
+def _order(row: Row) -> tuple[bool, str, int, int]:
+    return "1080" in row.clip, row.clip, PATTERNS.index(row.pattern), row.threads
 
 
 if __name__ == "__main__":

@@ -108,7 +108,10 @@ def opencv(request: Request) -> Frames:
     found = []
     at = int(capture.get(cv2.CAP_PROP_POS_FRAMES))
     for frame in request["frames"]:
-        if frame != at:
+        if at <= frame < at + 32:
+            for _ in range(frame - at):
+                capture.grab()
+        else:
             capture.set(cv2.CAP_PROP_POS_FRAMES, frame)
         found.append(cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB))
         at = frame + 1
@@ -128,9 +131,8 @@ def floor(request: Request) -> Frames:
             contents = [[(row, bytes(packet)) for row, packet in reader.read(span.packets)] for span in plan.spans]
         return contents, set(plan.index.packet_of[request["frames"]].tolist()), plan.index.reorder_depth
 
-    contents, wanted, depth = prepare()
-    began = time.perf_counter()
-    c0 = time.process_time()
+    contents, wanted, depth = kept((request["video"], tuple(request["frames"])), prepare)
+    clock = Clock()
     with av.open(request["video"]) as container:
         codec = container.streams.video[0].codec_context
         codec.thread_count, codec.thread_type = request["threads"], "FRAME" if request["threads"] > 1 else "NONE"
@@ -146,9 +148,18 @@ def floor(request: Request) -> Frames:
                     if frame.pts in wanted:
                         found.append(reformatter.reformat(frame, frame.width, frame.height, "rgb24", threads=1))
             codec.flush_buffers()
-    request["seconds"] = time.perf_counter() - began
-    request["cpu"] = time.process_time() - c0
+    request["took"] = clock.read()
     return [frame.to_ndarray() for frame in found]
+
+
+class Clock:
+    """Seconds since it was made: those that passed, and those that processors spent on this process."""
+
+    def __init__(self) -> None:
+        self._wall, self._processor = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        return {"wall": time.perf_counter() - self._wall, "processor": time.process_time() - self._processor}
 
 
 READERS = {
@@ -166,11 +177,11 @@ def main() -> None:
         os.sched_setaffinity(0, request["cores"])
         if request["cold"]:
             _open.clear()
-        began = time.perf_counter()
+        clock = Clock()
         try:
             frames = reader(request)
-            seconds = request.get("seconds", time.perf_counter() - began)
-            answer = {"seconds": seconds, "means": [round(float(np.mean(frame)), 2) for frame in frames]}
+            took = request.get("took") or clock.read()
+            answer = {**took, "means": [round(float(np.mean(frame[::8, ::8])), 2) for frame in frames]}
             del frames
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}

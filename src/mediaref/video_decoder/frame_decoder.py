@@ -34,7 +34,7 @@ class FrameDecoder:
     """
 
     def __init__(self, index: VideoIndex, threads: int, name: str | None = None) -> None:
-        """`name` is that of a decoder of FFmpeg's other than the one it chooses. Raises what opening the video raises."""
+        """`name` is that of another decoder than FFmpeg would choose. Raises what opening the video raises."""
         self._name = index.source.name
         self._headers = index.headers
         self._header_rows = sorted(row for row, headers in index.headers.items() if headers)
