@@ -21,6 +21,9 @@ from mediaref.video_decoder.parameter_sets import decoder_headers
 from mediaref.video_decoder.sample_table import SampleTable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from av.index import IndexEntry
     from av.video.stream import VideoStream
 
 _log = logging.getLogger("mediaref")
@@ -29,6 +32,10 @@ _log = logging.getLogger("mediaref")
 TABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
 #: Sample entries that promise that no parameter set comes with the samples (ISO/IEC 14496-15).
 CONSTANT_SETS = frozenset({"avc1", "hvc1", "dva1", "dvh1"})
+#: How many of a file's samples are compared with what FFmpeg says: at each end, all over it, and of the keyframes.
+_LOOKED_AT = 64
+
+_Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]
 
 
 def packet_table(stream: VideoStream, samples: SampleTable, *, are_headers_read: bool) -> PacketTable | None:
@@ -41,23 +48,20 @@ def packet_table(stream: VideoStream, samples: SampleTable, *, are_headers_read:
     entries = stream.index_entries
     if len(entries) == 0:
         return None
-    columns = [(e.pos, e.size, e.timestamp, e.is_keyframe, e.is_discard) for e in entries]
-    position, size, dts, key, discard = np.array(columns, np.int64).T
-    sample = _samples_of(position, samples)
-    if sample is None or (samples.size[sample] != size).any():
+    columns = _plain_columns(entries, samples) or _columns(entries, samples)
+    if columns is None:
         return None
-    position = samples.position[sample]
+    sample, dts, is_key, is_discarded = columns
     pts = dts if samples.composition_offset is None else dts + samples.decode_shift + samples.composition_offset[sample]
-    count = len(position)
-    is_key = key.astype(np.bool_)
+    count = len(sample)
     return PacketTable(
         pts=pts.copy(),
         dts=dts.copy(),
         duration=samples.duration[sample],
-        position=position.copy(),
-        size=size.copy(),
+        position=samples.position[sample],
+        size=samples.size[sample],
         is_key=is_key,
-        is_discarded=discard.astype(np.bool_),
+        is_discarded=is_discarded,
         has_picture=np.ones(count, np.bool_),
         is_second_field=np.zeros(count, np.bool_),
         is_referenced=np.ones(count, np.bool_),
@@ -71,6 +75,39 @@ def packet_table(stream: VideoStream, samples: SampleTable, *, are_headers_read:
         sequence=np.zeros(count, np.int32),
         scanned_from=np.zeros(count, np.int32) if are_headers_read else np.full(count, -1, np.int32),
     )
+
+
+def _plain_columns(entries: Sequence[IndexEntry], samples: SampleTable) -> _Columns | None:
+    """As `_columns` where FFmpeg's entries are the samples one by one, of which a few are looked at: each takes time.
+
+    What an edit list does to a single stretch shows at its ends.
+    """
+    count = len(entries)
+    if samples.is_key is None or samples.in_fragments or count != len(samples):
+        return None
+    if (np.diff(samples.position) <= 0).any():
+        return None
+    dts = np.cumsum(samples.duration) - samples.duration + entries[0].timestamp
+    spread = np.linspace(0, count - 1, _LOOKED_AT).astype(np.int64)
+    keys = np.flatnonzero(samples.is_key)[:: max(1, int(samples.is_key.sum()) // _LOOKED_AT)]
+    for at in {*range(count)[:_LOOKED_AT], *range(count)[-_LOOKED_AT:], *spread.tolist(), *keys.tolist()}:
+        entry = entries[at]
+        told = (entry.pos, entry.size, entry.timestamp, entry.is_keyframe, entry.is_discard)
+        if told != (samples.position[at], samples.size[at], dts[at], samples.is_key[at], False):
+            return None
+    return np.arange(count), dts, samples.is_key.copy(), np.zeros(count, np.bool_)
+
+
+def _columns(entries: Sequence[IndexEntry], samples: SampleTable) -> _Columns | None:
+    """Of all of FFmpeg's entries: the row of its sample, the decoding time, the marks of keyframes and of what is not
+    shown. None where an entry is no such sample.
+    """
+    columns = [(e.pos, e.size, e.timestamp, e.is_keyframe, e.is_discard) for e in entries]
+    position, size, dts, key, discard = np.array(columns, np.int64).T
+    sample = _samples_of(position, samples)
+    if sample is None or (samples.size[sample] != size).any():
+        return None
+    return sample, dts, key.astype(np.bool_), discard.astype(np.bool_)
 
 
 def _samples_of(position: NDArray[np.int64], samples: SampleTable) -> NDArray[np.int64] | None:

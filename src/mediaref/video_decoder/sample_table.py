@@ -26,6 +26,8 @@ class SampleTable:
     composition_offset: NDArray[np.int64] | None
     #: What FFmpeg takes from all decoding times so that none is later than its presentation time.
     decode_shift: int
+    #: Which samples the file marks as keyframes; None where it says more of them than that, or edits what is shown.
+    is_key: NDArray[np.bool_] | None = None
     #: How many of the samples, the last ones, are in movie fragments.
     in_fragments: int = 0
     #: How far behind the place where FFmpeg takes each sample to be, which is shown a file without its media data.
@@ -51,7 +53,8 @@ class SampleTable:
         offset, shift = _composition_offsets(inner.get(b"ctts"), len(size))
         if (size <= 0).any() or (duration <= 0).any() or (duration >= 1 << 31).any():
             return None
-        return cls(position, size, duration, offset, shift)
+        is_key = _keys(inner, len(size)) if _is_whole(content, track) else None
+        return cls(position, size, duration, offset, shift, is_key)
 
     def __len__(self) -> int:
         return len(self.size)
@@ -89,6 +92,34 @@ def _sample_positions(inner: dict[bytes, bytes], size: NDArray[np.int64]) -> NDA
     base = chunks[filled] - before[begins[filled]]
     positions: NDArray[np.int64] = np.repeat(base, in_chunk[filled]) + before
     return positions
+
+
+def _keys(inner: dict[bytes, bytes], samples: int) -> NDArray[np.bool_] | None:
+    """Which of the samples are sync samples; None where other boxes have a say in it."""
+    if not {b"sbgp", b"stps"}.isdisjoint(inner):
+        return None
+    box = inner.get(b"stss")
+    if box is None:
+        return np.ones(samples, np.bool_)
+    numbers = entries(box, ">u4", int.from_bytes(box[4:8], "big"), at=8).astype(np.int64)
+    check(len(numbers) > 0 and 1 <= numbers.min() and numbers.max() <= samples)
+    is_key = np.zeros(samples, np.bool_)
+    is_key[numbers - 1] = True
+    return is_key
+
+
+def _is_whole(content: bytes, track: Box) -> bool:
+    """Whether the track's edit list, if it has one, shows one stretch of it; a pause may come before."""
+    edits = find(content, track, b"edts", b"elst")
+    if edits is None:
+        return True
+    box = content[edits.body : edits.end]
+    entry = np.dtype([("duration", ">u8"), ("time", ">i8"), ("rate", ">u4")])
+    if box[0] == 0:
+        entry = np.dtype([("duration", ">u4"), ("time", ">i4"), ("rate", ">u4")])
+    found = np.frombuffer(box, entry, int.from_bytes(box[4:8], "big"), 8)
+    stretches = found[found["time"] >= 0]
+    return len(stretches) == 1 and stretches["rate"][0] == 1 << 16
 
 
 def _composition_offsets(box: bytes | None, samples: int) -> tuple[NDArray[np.int64] | None, int]:
