@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +34,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
     original = FrameDecoder.__init__
 
-    def counting(self: FrameDecoder, index: VideoIndex, threads: int, name: str | None = None) -> None:
+    def counting(self: FrameDecoder, *args: Any, threads: int = 1, **rest: Any) -> None:
         made.append(threads)
-        original(self, index, threads, name)
+        original(self, *args, threads=threads, **rest)
 
     monkeypatch.setattr(FrameDecoder, "__init__", counting)
     return made
@@ -83,6 +84,7 @@ def test_a_decoder_that_met_damage_is_not_kept(clip: Clip, tmp_path: Path) -> No
     damaged[position : position + size] = bytes(size)
     path = tmp_path / "damaged.mp4"
     path.write_bytes(damaged)
+    cleanup_cache()
     list(frames_or_errors(VideoIndex.open(path), [victim], threads=1))
     assert len(idle_decoders) == 0
     list(frames_or_errors(VideoIndex.open(path), [0], threads=1))
@@ -91,9 +93,20 @@ def test_a_decoder_that_met_damage_is_not_kept(clip: Clip, tmp_path: Path) -> No
 
 def test_a_decoder_with_threads_is_not_kept(clip: Clip, made: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyav, "_PACKETS_A_THREAD", 1)
-    list(decode_frames(clip("pyramid"), [5], threads=2))
-    assert made == [2]
+    index = VideoIndex.open(clip("pyramid"))
+    cleanup_cache()
+    list(decode_frames(index, [5], threads=2))
+    assert made == [1, 2]
     assert len(idle_decoders) == 0
+
+
+def test_the_decoder_that_looked_at_the_first_picture_is_the_first_to_be_used(clip: Clip, made: list[int]) -> None:
+    index = VideoIndex.open(clip("pyramid"))
+    assert len(idle_decoders) == 1
+    plain = plain_decode(clip("pyramid"), index)
+    ((_, pixels),) = decode_frames(index, [5], threads=1)
+    assert digest(pixels) == plain.pixels[5]
+    assert made == [1]
 
 
 def test_a_decoder_is_told_the_limit_that_holds_now(

@@ -21,9 +21,7 @@ from mediaref.video_decoder.parameter_sets import decoder_headers
 from mediaref.video_decoder.sample_table import SampleTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from av.index import IndexEntry
+    from av.index import IndexEntries
     from av.video.stream import VideoStream
 
 _log = logging.getLogger("mediaref")
@@ -77,7 +75,7 @@ def packet_table(stream: VideoStream, samples: SampleTable, *, are_headers_read:
     )
 
 
-def _plain_columns(entries: Sequence[IndexEntry], samples: SampleTable) -> _Columns | None:
+def _plain_columns(entries: IndexEntries, samples: SampleTable) -> _Columns | None:
     """As `_columns` where FFmpeg's entries are the samples one by one, of which a few are looked at: each takes time.
 
     What an edit list does to a single stretch shows at its ends.
@@ -98,7 +96,7 @@ def _plain_columns(entries: Sequence[IndexEntry], samples: SampleTable) -> _Colu
     return np.arange(count), dts, samples.is_key.copy(), np.zeros(count, np.bool_)
 
 
-def _columns(entries: Sequence[IndexEntry], samples: SampleTable) -> _Columns | None:
+def _columns(entries: IndexEntries, samples: SampleTable) -> _Columns | None:
     """Of all of FFmpeg's entries: the row of its sample, the decoding time, the marks of keyframes and of what is not
     shown. None where an entry is no such sample.
     """
@@ -193,6 +191,7 @@ def _contents(source: Source, movie: Movie, stream: VideoStream, ranges: Ranges)
         is_directly_readable=True,
         file_size=ranges.size,
         description=Source(source.uri, data=movie.description(stream.id)),
+        decoder=stream.codec_context,
     )
 
 

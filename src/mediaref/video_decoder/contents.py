@@ -16,6 +16,7 @@ from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import PacketTable
 
 if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -46,6 +47,8 @@ class Contents:
     is_directly_readable: bool
     file_size: int | None
     description: Source | None
+    #: A decoder of the stream that has decoded its first picture and nothing else, if there is one.
+    decoder: VideoCodecContext | None
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from mediaref import limits
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder.cache import idle_decoders
 from mediaref.video_decoder.container import import_av, opened, translated_errors
-from mediaref.video_decoder.index import VideoIndex
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
+    from mediaref.video_decoder.index import VideoIndex
     from mediaref.video_decoder.packets import VideoPacket
 
 _log = logging.getLogger("mediaref")
@@ -33,8 +33,10 @@ class FrameDecoder:
     for certain, whatever times the container tells.
     """
 
-    def __init__(self, index: VideoIndex, threads: int, name: str | None = None) -> None:
-        """`name` is that of another decoder than FFmpeg would choose. Raises what opening the video raises."""
+    def __init__(
+        self, index: VideoIndex, codec: VideoCodecContext, *, threads: int = 1, name: str | None = None
+    ) -> None:
+        """`codec` is that of the opened stream; `name` that of a decoder which FFmpeg would not choose."""
         self._name = index.source.name
         self._headers = index.headers
         self._header_rows = sorted(row for row, headers in index.headers.items() if headers)
@@ -43,8 +45,7 @@ class FrameDecoder:
         self._threads = threads
         self._reorder_depth = index.reorder_depth
         self._other = name
-        with opened(index.description or index.source) as (_, stream):
-            self._codec = self._set_up(stream.codec_context)
+        self._codec = self._set_up(codec)
         #: No packet was refused and no frame missed: it is fit for another call.
         self.is_sound = True
 
@@ -72,8 +73,9 @@ class FrameDecoder:
             options = codec.options
             codec = import_av().CodecContext.create(self._other, "r")
             codec.options = options
-        codec.thread_count = self._threads
-        codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
+        if not codec.is_open:
+            codec.thread_count = self._threads
+            codec.thread_type = "FRAME" if self._threads > 1 else "NONE"
         codec.reorder_depth = max(codec.reorder_depth, self._reorder_depth)
         return codec
 
@@ -114,12 +116,24 @@ def frame_decoder(index: VideoIndex, threads: int, name: str | None = None) -> I
     would have to forget, as long as no damage has been met.
     """
     is_kept = threads == 1 and name is None and _is_steady(index)
-    key = _key(index)
-    decoder = (idle_decoders.take(key) if is_kept else None) or FrameDecoder(index, threads, name)
+    decoder = idle_decoders.take(_key(index)) if is_kept else None
+    if decoder is None:
+        with opened(index.description or index.source) as (_, stream):
+            decoder = FrameDecoder(index, stream.codec_context, threads=threads, name=name)
     yield decoder
     if is_kept and decoder.is_sound:
-        decoder.reset()
-        idle_decoders.give(key, decoder, index.width * index.height * 3 // 2 * _PICTURES_HELD)
+        _keep(index, decoder)
+
+
+def keep_decoder(index: VideoIndex, codec: VideoCodecContext) -> None:
+    """Have a decoder at hand for the first call: the open one, without threads, that indexing the video has made."""
+    if _is_steady(index):
+        _keep(index, FrameDecoder(index, codec))
+
+
+def _keep(index: VideoIndex, decoder: FrameDecoder) -> None:
+    decoder.reset()
+    idle_decoders.give(_key(index), decoder, index.width * index.height * 3 // 2 * _PICTURES_HELD)
 
 
 def _is_steady(index: VideoIndex) -> bool:

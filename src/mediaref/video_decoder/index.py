@@ -17,6 +17,7 @@ from mediaref.video_decoder import cache
 from mediaref.video_decoder.container import opened, translated_errors
 from mediaref.video_decoder.container_table import read_container_table
 from mediaref.video_decoder.contents import Contents, Picture, check_limits
+from mediaref.video_decoder.frame_decoder import keep_decoder
 from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import PacketTable, scan_packets
 from mediaref.video_decoder.presentation import end_ns, nanoseconds, presentation, reorder_depth
@@ -266,7 +267,7 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         raise CorruptMediaError(f"{source.name}: has no frame that can be shown")
     picture = contents.picture
     width, height = picture.orientation.apply_size(picture.width, picture.height)
-    return VideoIndex(
+    index = VideoIndex(
         source=source,
         identity=identity,
         codec=contents.codec,
@@ -291,6 +292,9 @@ def _build(source: Source, identity: Hashable) -> VideoIndex:
         reorder_depth=reorder_depth(packet_of),
         description=contents.description,
     )
+    if contents.decoder is not None:
+        keep_decoder(index, contents.decoder)
+    return index
 
 
 def _promised_picture(stream: VideoStream) -> Picture:
@@ -326,6 +330,7 @@ def _demuxed(source: Source) -> Contents:
         file_size=None,
         is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
         description=None,
+        decoder=None,
     )
 
 

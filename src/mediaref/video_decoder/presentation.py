@@ -89,7 +89,9 @@ def reorder_depth(packet_of: NDArray[np.int64]) -> int:
     """Most frames that are decoded before some frame and shown after it; at most 16."""
     shown = np.argsort(packet_of, kind="stable")  # display rank of the frames in decoding order
     waiting = np.zeros(len(shown), np.int64)
-    for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1) + 1):
+    displacement = shown - np.arange(len(shown))
+    furthest = int(displacement.max(initial=0) - displacement.min(initial=0))
+    for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1, furthest) + 1):
         waiting[distance:] += shown[:-distance] > shown[distance:]
     return min(int(waiting.max(initial=0)), _MAX_REORDER)
 

@@ -102,7 +102,7 @@ def _keys(inner: dict[bytes, bytes], samples: int) -> NDArray[np.bool_] | None:
     if box is None:
         return np.ones(samples, np.bool_)
     numbers = entries(box, ">u4", int.from_bytes(box[4:8], "big"), at=8).astype(np.int64)
-    check(len(numbers) > 0 and 1 <= numbers.min() and numbers.max() <= samples)
+    check(len(numbers) > 0 and numbers.min() >= 1 and numbers.max() <= samples)
     is_key = np.zeros(samples, np.bool_)
     is_key[numbers - 1] = True
     return is_key
