@@ -92,7 +92,7 @@ def test_a_decoder_that_met_damage_is_not_kept(clip: Clip, tmp_path: Path) -> No
 
 
 def test_a_decoder_with_threads_is_not_kept(clip: Clip, made: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pyav, "_PACKETS_A_THREAD", 1)
+    monkeypatch.setattr(pyav, "_PIXELS_A_THREAD", 1)
     index = VideoIndex.open(clip("pyramid"))
     cleanup_cache()
     list(decode_frames(index, [5], threads=2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,7 +53,7 @@ class DecodePlan:
         index.check([int(frame) for frame in frames])
         index = index.with_headers(int(frame) for frame in frames)
         wanted = np.unique(np.asarray(frames, np.int64))
-        starts = _Starts(index)
+        starts = _starts(index)
         runs: list[_Run] = []
         for frame in sorted(wanted.tolist(), key=lambda frame: index.packet_of[frame]):
             start, row = starts.of(frame), int(index.packet_of[frame])
@@ -74,7 +75,7 @@ class DecodePlan:
 
     def earlier(self, span: Span) -> Span | None:
         """`span` begun at the start point before its own, for when its own proves false; None if it is the first."""
-        points = _Starts(self.index).points
+        points = _starts(self.index).points
         before = points[points < span.start]
         return _span(self.index, int(before[-1]), span.frames.tolist()) if len(before) else None
 
@@ -155,7 +156,7 @@ def packets_to_feed(index: VideoIndex, frames: Sequence[int] | NDArray[np.intege
     """
     index.check([int(frame) for frame in frames])
     index = index.with_headers(int(frame) for frame in frames)
-    starts = _Starts(index)
+    starts = _starts(index)
     return np.array([len(_span(index, starts.of(int(frame)), [int(frame)]).packets) for frame in frames], np.int64)
 
 
@@ -211,8 +212,9 @@ class _Starts:
     """The packets of a video where decoding can start, and which of them serves a frame."""
 
     def __init__(self, index: VideoIndex) -> None:
-        self._index = index
-        table = index.packets
+        self._table = table = index.packets  # not the index itself, by which these are found: it may go
+        self._packet_of = index.packet_of
+        self._is_parsed = index.parser is not None
         points = start_points(index)
         if index.parser is not None and not index.has_side_data:
             # A refresh picture by picture: the stream promises exact pictures once it is complete.
@@ -225,19 +227,30 @@ class _Starts:
 
     def of(self, frame: int) -> int:
         """Row of the packet to start from to get `frame` exactly."""
-        table = self._index.packets
-        row = self._index.packet_of[frame]
+        table = self._table
+        row = self._packet_of[frame]
         at = int(np.searchsorted(self.points, row, side="right")) - 1
         while at > 0:
             # Pictures shown before a start point and decoded after it may refer to what was before it, unless the
             # point resets the decoder.
-            if self._index.parser is not None and table.is_idr[self.points[at]]:
+            if self._is_parsed and table.is_idr[self.points[at]]:
                 break
             exact_from = self._exact_from[at]
             if exact_from <= row and 0 <= self._shown[exact_from] <= frame:
                 break
             at -= 1
         return int(self.points[at])
+
+
+def _starts(index: VideoIndex) -> _Starts:
+    """Those of an index, found once: that takes a look at all its packets."""
+    found = _found.get(index)
+    if found is None:
+        _found[index] = found = _Starts(index)
+    return found
+
+
+_found: WeakKeyDictionary[VideoIndex, _Starts] = WeakKeyDictionary()
 
 
 def _exact_from(table: PacketTable, points: NDArray[np.int64]) -> NDArray[np.int64]:

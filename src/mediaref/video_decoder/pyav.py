@@ -42,8 +42,9 @@ _log = logging.getLogger("mediaref")
 
 #: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
 _HELD_BYTES = 256 << 20
-#: Fewer packets than this for each frame thread are decoded sooner with a thread less: starting one costs.
-_PACKETS_A_THREAD = 16
+#: A frame thread with fewer packets than this, or fewer pixels (of a few milliseconds), is not worth its start.
+_PACKETS_A_THREAD = 2
+_PIXELS_A_THREAD = 1 << 20
 #: Packets of a remote file that are held at once, those between two keyframes aside.
 _FETCHED_BYTES = 32 << 20
 #: How long an iterator that is closed half-way waits for its threads.
@@ -120,9 +121,17 @@ def _decoded(
     held = most * width * height * 3 * (threads + 1)
     make = partial(SpanDecoder, plan, native=native, ranges=ranges)
     if threads > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
-        return _side_by_side(plan, make, threads, size)
-    longest = max((len(span.packets) for span in plan.spans), default=0)
-    return _one_by_one(plan, make(threads=max(1, min(threads, longest // _PACKETS_A_THREAD))), size)
+        at_once = min(threads, len(plan.spans))
+        make = partial(make, threads=_frame_threads(plan, threads // at_once))
+        return _side_by_side(plan, make, at_once, size)
+    return _one_by_one(plan, make(threads=_frame_threads(plan, threads)), size)
+
+
+def _frame_threads(plan: DecodePlan, most: int) -> int:
+    """With how many threads a decoder is soonest done with the longest span."""
+    packets = max((len(span.packets) for span in plan.spans), default=0)
+    pixels = packets * plan.index.width * plan.index.height
+    return max(1, min(most, packets // _PACKETS_A_THREAD, pixels // _PIXELS_A_THREAD))
 
 
 def _from_afar(
@@ -178,7 +187,7 @@ def _one_by_one(plan: DecodePlan, decoder: SpanDecoder, size: tuple[int, int] | 
 def _side_by_side(
     plan: DecodePlan, make: Callable[..., SpanDecoder], threads: int, size: tuple[int, int] | None
 ) -> Generator[Decoded, None, None]:
-    """Spans on `threads` threads, one decoder each; at most one span more than threads is ready or under way."""
+    """Spans on `threads` threads, each its decoder; at most one span more than threads is ready or under way."""
     idle: SimpleQueue[SpanDecoder] = SimpleQueue()
     stopped = Event()
 
@@ -194,8 +203,8 @@ def _side_by_side(
     ahead: deque[Future[list[Decoded]]] = deque()
     patience = None
     try:
-        for _ in range(min(threads, len(plan.spans))):
-            idle.put(decoders.enter_context(make(threads=1)))
+        for _ in range(threads):
+            idle.put(decoders.enter_context(make()))
         for span in plan.spans:
             ahead.append(pool.submit(work, span))
             if len(ahead) > threads:
