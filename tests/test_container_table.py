@@ -21,7 +21,7 @@ from mediaref.bitcost import read_bit_costs
 from mediaref.errors import LimitExceededError, MediaRefError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
-from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames
+from mediaref.video_decoder import DecodePlan, VideoIndex, container_table, decode_frames
 from mediaref.video_decoder.mp4 import Movie
 
 Clip = Callable[[str], Path]
@@ -262,6 +262,23 @@ def test_boxes_are_found_in_pieces_of_any_size() -> None:
 def movie_in(content: bytes) -> Movie | None:
     with Ranges(Source("a.mp4", data=content)) as ranges:
         return Movie.read(ranges)
+
+
+@pytest.mark.parametrize(("name", "looks_at_all"), [("long", False), ("with_audio", False), ("edit_list", True)])
+def test_all_entries_are_looked_at_only_where_some_do_not_tell(
+    clip: Clip, name: str, looks_at_all: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    original = container_table._columns
+
+    def counting(entries: Any, samples: Any) -> Any:
+        seen.append(len(entries))
+        return original(entries, samples)
+
+    monkeypatch.setattr(container_table, "_columns", counting)
+    cleanup_cache()
+    assert VideoIndex.open(clip(name)).description is not None
+    assert bool(seen) == looks_at_all
 
 
 MOVIES = [file for file in corpus_files("h264", "hevc", "vp9", "av1", "real") if file.path.suffix in {".mp4", ".mov"}]
