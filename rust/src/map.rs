@@ -74,8 +74,55 @@ pub struct FrameMap {
     pub packet_bits: u64,
 }
 
+/// Memory for a map, set aside on another thread than the one that parses: on the one that will let go of it. Where a
+/// parser's thread made it, the allocator would have to fetch it from the system anew for each call.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    syntax: [Vec<u32>; 4],
+    information: Vec<f32>,
+    qp: Vec<i16>,
+    kind: Vec<u8>,
+    cells: Vec<f32>,
+}
+
+impl Buffers {
+    /// Larger pictures get none: a damaged header may promise any size.
+    const MOST_CELLS: usize = 1 << 20;
+
+    /// For the map of a picture of this size; one that turns out to be larger has its memory made after all.
+    pub fn for_picture(unit: u32, coded_width: u32, coded_height: u32) -> Self {
+        let count = |side: u32| coded_width.div_ceil(side) as usize * coded_height.div_ceil(side) as usize;
+        let (units, cells) = (count(unit), count(4));
+        if cells > Self::MOST_CELLS {
+            return Self::default();
+        }
+        Self {
+            syntax: std::array::from_fn(|_| Vec::with_capacity(units)),
+            information: Vec::with_capacity(units),
+            qp: Vec::with_capacity(units),
+            kind: Vec::with_capacity(units),
+            cells: Vec::with_capacity(cells),
+        }
+    }
+}
+
+/// `n` zeros, in `buffer` if they fit.
+fn zeros<T: Clone + Default>(mut buffer: Vec<T>, n: usize) -> Vec<T> {
+    if buffer.capacity() < n {
+        return vec![T::default(); n];
+    }
+    buffer.clear();
+    buffer.resize(n, T::default());
+    buffer
+}
+
 impl FrameMap {
     pub fn new(unit: u32, coded_width: u32, coded_height: u32, crop: Crop) -> Self {
+        Self::within(Buffers::default(), unit, coded_width, coded_height, crop)
+    }
+
+    /// An empty map in the memory that was set aside for it.
+    pub fn within(buffers: Buffers, unit: u32, coded_width: u32, coded_height: u32, crop: Crop) -> Self {
         let rows = coded_height.div_ceil(unit) as usize;
         let cols = coded_width.div_ceil(unit) as usize;
         let n = rows * cols;
@@ -87,11 +134,11 @@ impl FrameMap {
             crop,
             rows,
             cols,
-            syntax: std::array::from_fn(|_| vec![0; n]),
-            information: vec![0.0; n],
-            qp: vec![0; n],
-            kind: vec![0; n],
-            cells: CellGrid::new(coded_width, coded_height),
+            syntax: buffers.syntax.map(|buffer| zeros(buffer, n)),
+            information: zeros(buffers.information, n),
+            qp: zeros(buffers.qp, n),
+            kind: zeros(buffers.kind, n),
+            cells: CellGrid::within(buffers.cells, coded_width, coded_height),
             overhead_bits: 0,
             packet_bits: 0,
         }
@@ -120,10 +167,10 @@ pub struct CellGrid {
 }
 
 impl CellGrid {
-    fn new(width: u32, height: u32) -> Self {
+    fn within(buffer: Vec<f32>, width: u32, height: u32) -> Self {
         let rows = height.div_ceil(4) as usize;
         let cols = width.div_ceil(4) as usize;
-        Self { rows, cols, bits: vec![0.0; rows * cols] }
+        Self { rows, cols, bits: zeros(buffer, rows * cols) }
     }
 
     /// Spreads `bits` evenly over a rectangle of cells; what lies outside the picture is left out of the share.
@@ -172,8 +219,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_that_was_set_aside_is_used_where_the_map_fits() {
+        for (height, fits) in [(64, true), (80, false)] {
+            let buffers = Buffers::for_picture(16, 128, 64);
+            let place = buffers.cells.as_ptr();
+            let map = FrameMap::within(buffers, 16, 128, height, Crop::default());
+            assert_eq!(map, FrameMap::new(16, 128, height, Crop::default()));
+            assert_eq!(map.cells.bits.as_ptr() == place, fits);
+        }
+        assert_eq!(Buffers::for_picture(16, 1 << 16, 1 << 16).cells.capacity(), 0);
+    }
+
+    #[test]
     fn spreading_keeps_the_sum_at_the_picture_edge() {
-        let mut grid = CellGrid::new(20, 12);
+        let mut grid = CellGrid::within(vec![], 20, 12);
         grid.spread(0, 0, 4, 4, 7);
         grid.spread(2, 4, 4, 4, 9);
         grid.spread(9, 9, 4, 4, 5);

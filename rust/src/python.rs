@@ -14,7 +14,7 @@ use pyo3::types::PyList;
 use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind};
-use crate::map::{FrameMap, Syntax};
+use crate::map::{Buffers, FrameMap, Syntax};
 use crate::packet::PacketHeader;
 use crate::stream::{Scratch, State, Stream};
 use crate::vp9;
@@ -327,7 +327,7 @@ impl StreamParser {
         let requests = frames
             .into_iter()
             .map(|(handle, packets)| match self.stream.state(handle) {
-                Some(state) => Ok(Request { state: state.clone(), packets }),
+                Some(state) => Ok(Request { state: state.clone(), packets, buffers: Buffers::default() }),
                 None => Err(no_state(handle)),
             })
             .collect::<PyResult<_>>()?;
@@ -350,12 +350,14 @@ enum Work {
 struct Request {
     state: State,
     packets: Vec<PyBackedBytes>,
+    buffers: Buffers,
 }
 
 type Results = Vec<Result<FrameMap, Error>>;
 
 impl Request {
-    fn frame_map(&self, scratch: &mut Scratch) -> Result<FrameMap, Error> {
+    fn frame_map(&mut self, scratch: &mut Scratch) -> Result<FrameMap, Error> {
+        scratch.buffers = take(&mut self.buffers);
         let packets: Vec<&[u8]> = self.packets.iter().map(|packet| packet.as_ref()).collect();
         self.state.frame_map(&packets, scratch)
     }
@@ -381,7 +383,7 @@ impl PendingCosts {
 }
 
 impl PendingCosts {
-    fn start(requests: Vec<Request>, threads: usize) -> PyResult<Self> {
+    fn start(mut requests: Vec<Request>, threads: usize) -> PyResult<Self> {
         if threads <= 1 || requests.len() < 2 {
             return Ok(Self { work: Some(Work::Waiting(requests)) });
         }
@@ -391,8 +393,9 @@ impl PendingCosts {
             .num_threads(threads.min(requests.len()))
             .build()
             .map_err(|error| no_threads(error.to_string()))?;
+        requests.iter_mut().for_each(|request| request.buffers = request.state.buffers());
         let parse = move || {
-            let frames = requests.par_iter().with_max_len(FRAMES_PER_TASK);
+            let frames = requests.par_iter_mut().with_max_len(FRAMES_PER_TASK);
             let results =
                 pool.install(|| frames.map_init(Scratch::default, |s, request| request.frame_map(s)).collect());
             (requests, results)
@@ -418,9 +421,9 @@ impl Drop for PendingCosts {
 impl Work {
     fn finish(self) -> (Vec<Request>, Results) {
         match self {
-            Self::Waiting(requests) => {
+            Self::Waiting(mut requests) => {
                 let mut scratch = Scratch::default();
-                let results = requests.iter().map(|request| request.frame_map(&mut scratch)).collect();
+                let results = requests.iter_mut().map(|request| request.frame_map(&mut scratch)).collect();
                 (requests, results)
             }
             Self::Running { thread, .. } => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),

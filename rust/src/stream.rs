@@ -1,9 +1,10 @@
 //! One video stream of any codec: which parser it takes, and the parameter sets it had at each packet.
 
+use std::mem::take;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::map::FrameMap;
+use crate::map::{Buffers, FrameMap};
 use crate::packet::PacketHeader;
 use crate::{h264, hevc, vp9};
 
@@ -40,13 +41,28 @@ impl State {
     /// The costs of the frame in `packets`: its only one, or one for each field. The state is that of the first.
     pub fn frame_map(&self, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
         match self {
-            Self::H264(sets) => h264::frame_map(sets, packets, &mut scratch.h264),
-            Self::Hevc(sets) => hevc::frame_map(sets, packets, &mut scratch.hevc),
+            Self::H264(sets) => {
+                scratch.h264.buffers = take(&mut scratch.buffers);
+                h264::frame_map(sets, packets, &mut scratch.h264)
+            }
+            Self::Hevc(sets) => {
+                scratch.hevc.buffers = take(&mut scratch.buffers);
+                hevc::frame_map(sets, packets, &mut scratch.hevc)
+            }
             Self::Chain => Err(Error::unsupported("reading a VP9 frame without the ones before it", 0)),
             Self::TooMany => {
                 let limit = MAX_STATES as u64;
                 Err(Error::limit("the number of changes of the parameter sets before the packet", limit + 1, limit))
             }
+        }
+    }
+
+    /// Memory for the map of a frame.
+    pub fn buffers(&self) -> Buffers {
+        match self {
+            Self::H264(sets) => sets.buffers(),
+            Self::Hevc(sets) => sets.buffers(),
+            Self::Chain | Self::TooMany => Buffers::default(),
         }
     }
 
@@ -63,6 +79,8 @@ impl State {
 /// Buffers that are used again from frame to frame.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// For the map of the next frame, where they are set aside.
+    pub buffers: Buffers,
     h264: h264::Scratch,
     hevc: hevc::Scratch,
 }

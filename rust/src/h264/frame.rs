@@ -9,7 +9,7 @@ use super::slice_data::slice_data;
 use super::slice_header::{NalHeader, SliceHeader};
 use crate::bits::Rbsp;
 use crate::error::{Error, Result};
-use crate::map::FrameMap;
+use crate::map::{Buffers, FrameMap};
 
 /// More slices than any level allows in a picture.
 const MAX_SLICES: u32 = 1 << 18;
@@ -20,6 +20,8 @@ const X264_BUILD_WITH_444_FIXED: u32 = 151;
 /// Buffers that are used again from frame to frame.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// For the map of the next frame.
+    pub buffers: Buffers,
     /// One for each colour plane; only the first is used unless the planes are coded apart.
     stores: [MbStore; 3],
     rbsp: Rbsp,
@@ -144,7 +146,8 @@ impl<'a> Frame<'a> {
         }
         let sps = &header.sps;
         let map = self.map.get_or_insert_with(|| {
-            FrameMap::new(16, sps.pic_width_in_mbs * 16, sps.pic_height_in_mbs() * 16, sps.crop)
+            let buffers = std::mem::take(&mut self.scratch.buffers);
+            FrameMap::within(buffers, 16, sps.pic_width_in_mbs * 16, sps.pic_height_in_mbs() * 16, sps.crop)
         });
         map.picture_type = map.picture_type.or(header.slice_type.picture_type());
         let build_is_old = self.sets.x264_build.is_some_and(|build| build < X264_BUILD_WITH_444_FIXED);

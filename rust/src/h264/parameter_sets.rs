@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::bits::{BitReader, Rbsp};
 use crate::error::{Error, Result};
-use crate::map::Crop;
+use crate::map::{Buffers, Crop};
 use crate::nal::Framing;
 
 /// Widest and tallest picture that we allocate maps for, in luma samples.
@@ -335,6 +335,14 @@ impl ParameterSets {
     /// Whether some picture may be a field of its own (`frame_mbs_only_flag` equal to 0).
     pub fn may_code_fields(&self) -> bool {
         self.sps.iter().flatten().any(|sps| !sps.frame_mbs_only_flag)
+    }
+
+    /// Memory for a map of the pictures that the first set describes.
+    pub fn buffers(&self) -> Buffers {
+        match self.sps.iter().flatten().next() {
+            Some(sps) => Buffers::for_picture(16, sps.pic_width_in_mbs * 16, sps.pic_height_in_mbs() * 16),
+            None => Buffers::default(),
+        }
     }
 
     /// Whether pictures are surely shown in decoding order (`pic_order_cnt_type` equal to 2).

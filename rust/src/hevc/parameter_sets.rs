@@ -7,6 +7,7 @@ use super::pps::Pps;
 use super::sps::Sps;
 use crate::bits::Rbsp;
 use crate::error::{Error, Result};
+use crate::map::Buffers;
 use crate::nal::Framing;
 
 const MAX_SPS_COUNT: usize = 16;
@@ -33,6 +34,14 @@ impl ParameterSets {
         let mut sets = Self::default();
         sets.set_extradata(extradata);
         sets
+    }
+
+    /// Memory for a map of the pictures that the first set describes.
+    pub fn buffers(&self) -> Buffers {
+        let Some(sps) = self.sps.iter().flatten().find_map(|stored| stored.parsed.as_ref().ok()) else {
+            return Buffers::default();
+        };
+        Buffers::for_picture(1 << sps.ctb_log2_size_y, sps.pic_width_in_luma_samples, sps.pic_height_in_luma_samples)
     }
 
     /// Takes over the sets of a new sample description; those of other ids stay, as a decoder keeps them.

@@ -1,6 +1,7 @@
 //! One picture's map, from the NAL units of its own packets.
 
 use std::borrow::Cow;
+use std::mem::take;
 use std::sync::Arc;
 
 use super::contexts::Contexts;
@@ -14,11 +15,13 @@ use super::sps::Sps;
 use super::tiles::CtbScan;
 use crate::bits::Rbsp;
 use crate::error::{Error, Result};
-use crate::map::FrameMap;
+use crate::map::{Buffers, FrameMap};
 
 /// Buffers that are used again from frame to frame.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// For the map of the next frame.
+    pub buffers: Buffers,
     rbsp: Rbsp,
 }
 
@@ -26,7 +29,7 @@ pub struct Scratch {
 ///
 /// Parameter sets within the packets apply from where they stand. Layers above the base layer are overhead.
 pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]], scratch: &mut Scratch) -> Result<FrameMap> {
-    let mut frame = Frame { sets: Cow::Borrowed(sets), picture: None, overhead_bits: 0, rbsp: &mut scratch.rbsp };
+    let mut frame = Frame { sets: Cow::Borrowed(sets), picture: None, overhead_bits: 0, scratch };
     let mut packet_start = 0;
     for packet in packets {
         frame.parse_packet(packet).map_err(|error| error.within(packet.len() * 8).moved_by(packet_start * 8))?;
@@ -48,7 +51,7 @@ struct Frame<'a> {
     sets: Cow<'a, ParameterSets>,
     picture: Option<Picture>,
     overhead_bits: u64,
-    rbsp: &'a mut Rbsp,
+    scratch: &'a mut Scratch,
 }
 
 impl Frame<'_> {
@@ -61,8 +64,8 @@ impl Frame<'_> {
             let bytes = &packet[range.clone()];
             match NalUnit::new(bytes, range.start) {
                 Some(nal) if nal.is_base_slice() => {
-                    self.rbsp.assign(nal.bytes);
-                    self.parse_slice(&nal).map_err(|error| place_in_packet(error, self.rbsp, range.start))?;
+                    self.scratch.rbsp.assign(nal.bytes);
+                    self.parse_slice(&nal).map_err(|error| place_in_packet(error, &self.scratch.rbsp, range.start))?;
                 }
                 nal => {
                     self.overhead_bits += 8 * bytes.len() as u64;
@@ -77,10 +80,11 @@ impl Frame<'_> {
     }
 
     fn parse_slice(&mut self, nal: &NalUnit) -> Result<()> {
-        let mut r = self.rbsp.reader();
+        let Scratch { rbsp, buffers } = &mut *self.scratch;
+        let mut r = rbsp.reader();
         let start = SegmentStart::parse(&mut r, nal, &self.sets)?;
         let picture = match &mut self.picture {
-            None => self.picture.insert(Picture::new(&start)?),
+            None => self.picture.insert(Picture::new(&start, take(buffers))?),
             Some(_) if start.first_slice_segment_in_pic_flag => {
                 return Err(Error::corrupt("a second picture in one frame's packets", r.pos()));
             }
@@ -93,8 +97,8 @@ impl Frame<'_> {
         let start = SegmentStart { sps: picture.sps.clone(), pps: picture.pps.clone(), ..start };
         let header = SliceSegmentHeader::parse(&mut r, nal, &start, picture.slice.as_ref())?;
         picture.begin_slice(&header.slice, start.dependent_slice_segment_flag);
-        picture.map.overhead_bits += 8 * (header.data_start + self.rbsp.removed_bytes()) as u64;
-        slice_data::parse_slice_segment(picture, self.rbsp, &header, &start)
+        picture.map.overhead_bits += 8 * (header.data_start + rbsp.removed_bytes()) as u64;
+        slice_data::parse_slice_segment(picture, rbsp, &header, &start)
     }
 }
 
@@ -148,7 +152,7 @@ pub struct Picture {
 pub const NOT_CODED: u32 = u32::MAX;
 
 impl Picture {
-    fn new(start: &SegmentStart) -> Result<Self> {
+    fn new(start: &SegmentStart, buffers: Buffers) -> Result<Self> {
         let (sps, pps) = (start.sps.clone(), start.pps.clone());
         let scan = CtbScan::new(&sps, &pps)?;
         let (width, height) = (sps.pic_width_in_luma_samples, sps.pic_height_in_luma_samples);
@@ -160,7 +164,7 @@ impl Picture {
             stored_ds: None,
             stored_wpp: None,
             qp_y_prev: 0,
-            map: FrameMap::new(1 << sps.ctb_log2_size_y, width, height, sps.crop),
+            map: FrameMap::within(buffers, 1 << sps.ctb_log2_size_y, width, height, sps.crop),
             scan,
             sps,
             pps,
