@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 from clips import make_clip
 
 pytest.importorskip("resource", reason="only Unix tells the peak")
 
-_PROGRAM = """
+_PREPARED = """
 import resource, sys
 from mediaref import MediaRef, batch_decode, iter_decode
 from mediaref.video_decoder import VideoIndex
@@ -21,14 +23,28 @@ def peak():
 
 threads = int(sys.argv[2])
 refs = [MediaRef(uri=sys.argv[1], pts_ns=int(time)) for time in VideoIndex.open(sys.argv[1]).pts_ns]
+"""
+_BATCH = """
 batch_decode(refs[:16], threads=threads)
+before = peak()
+result = batch_decode(refs, threads=threads)
+print(peak() - before, sum(pixels.nbytes for pixels in result))
+"""
+_STREAM = """
 for number, _ in enumerate(iter_decode(refs, threads=threads)):
     if number == 100:
-        after_some = peak()
-after_all = peak()
-result = batch_decode(refs, threads=threads)
-print(after_all - after_some, peak() - after_all, sum(pixels.nbytes for pixels in result))
+        before = peak()
+print(peak() - before, number + 1)
 """
+_KEPT = """
+kept = [pixels for number, pixels in enumerate(iter_decode(refs[:40], threads=threads)) if number % 20 == 0]
+before = peak()
+for _ in range(8):
+    kept += [pixels for number, pixels in enumerate(batch_decode(refs, threads=threads)[:40]) if number == 20]
+    kept += [pixels for number, pixels in enumerate(iter_decode(refs[:200], threads=threads)) if number % 100 == 50]
+print(peak() - before, sum(pixels.nbytes for pixels in kept))
+"""
+FRAME = 480 * 272 * 3
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +53,46 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("memory") / "240.mp4", frames=240, size=(480, 272), options=options)
 
 
+def _measured(program: str, video: Path, threads: int) -> tuple[int, int]:
+    command = [sys.executable, "-c", _PREPARED + program, str(video), str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    more, told = map(int, done.stdout.split())
+    return more, told
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_batch_takes_little_more_than_its_result_and_a_stream_next_to_nothing(video: Path, threads: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(video), str(threads)], capture_output=True, text=True, check=True
-    )
-    stream, batch, result = map(int, done.stdout.split())
-    assert result == 240 * 480 * 272 * 3
-    assert batch < 1.1 * result
-    assert stream < 16 * 480 * 272 * 3
+def test_a_batch_takes_little_more_than_its_result(video: Path, threads: int) -> None:
+    more, result = _measured(_BATCH, video, threads)
+    assert result == 240 * FRAME
+    assert more < 1.1 * result
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ten_thousand_frames_in_a_row_take_no_more_than_a_hundred(
+    clip: Callable[[str], Path], tmp_path: Path, threads: int
+) -> None:
+    path = _over_and_over(clip("long"), 42, tmp_path / "long.mp4")
+    more, frames = _measured(_STREAM, path, threads)
+    assert frames == 42 * 240
+    assert more < 5 << 20  # of 230 MB that have passed
+
+
+def test_a_frame_that_is_kept_does_not_keep_the_rest(video: Path) -> None:
+    more, kept = _measured(_KEPT, video, 1)
+    assert kept == 26 * FRAME
+    assert more < 240 * FRAME + 2 * kept  # one batch, while it is there
+
+
+def _over_and_over(source: Path, times: int, target: Path) -> Path:
+    """The packets of an MP4 file, again and again."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as output:
+        stream = output.add_stream_from_template(given.streams.video[0])
+        packets = [packet for packet in given.demux(video=0) if packet.size]
+        length = given.streams.video[0].duration or 0
+        for number in range(times):
+            for packet in packets:
+                again = av.Packet(bytes(packet))
+                again.pts, again.dts = (packet.pts or 0) + number * length, (packet.dts or 0) + number * length
+                again.time_base, again.is_keyframe, again.stream = packet.time_base, packet.is_keyframe, stream
+                output.mux(again)
+    return target
