@@ -94,6 +94,7 @@ bench: setup
 	$(BIN)/python benchmarks/bench_prep.py
 	$(BIN)/python benchmarks/bench_batch.py
 	$(BIN)/python benchmarks/bench_references.py
+	$(BIN)/python benchmarks/bench_decode.py
 
 # The wheel is tried in an empty environment for each Python that is at hand.
 wheel: setup

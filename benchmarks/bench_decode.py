@@ -357,7 +357,7 @@ def write(rows: list[Row], left_out: list[str], clock: str) -> None:
         place: {name: statistics.geometric_mean(found) for name, found in by_peer.items()}
         for place, by_peer in ratios.items()
     }
-    PLOT.write_text(plot(means, machine()))
+    PLOT.write_text(plot(means, f"geometric mean over the clips; {machine()}"))
 
 
 def _order(row: Row) -> tuple[bool, str, int, int]:

@@ -21,7 +21,7 @@ _COLOURS = {
     "mediaref 1.1.0": "#868e96",
     "mediaref 2.1.0": "#b08900",
 }
-_TICKS = (0.5, 1, 2, 4, 8, 16, 32)
+_TICKS = (0.5, 1, 2, 4, 8, 16)
 _LEFT, _PANEL, _GAP, _TOP, _LINE = 120, 300, 40, 74, 30
 
 #: Times that libraries take, ours being 1, by pattern and threads, and by library.
@@ -34,7 +34,9 @@ def plot(ratios: Ratios, about: str) -> str:
     panels = sorted({threads for _, threads in ratios})
     width = _LEFT + len(panels) * (_PANEL + _GAP)
     bottom = _TOP + _LINE * len(patterns)
-    body = [*_legend(), f'<text x="{width - _GAP}" y="{bottom + 40}" class="quiet end">{escape(about)}</text>']
+    shown = {name for of_libraries in ratios.values() for name in of_libraries}
+    body = [*_legend([name for name in _COLOURS if name in shown])]
+    body.append(f'<text x="{width - _GAP}" y="{bottom + 40}" class="quiet end">{escape(about)}</text>')
     body += [
         f'<text x="{_LEFT - 12}" y="{_TOP + _LINE * line + 19}" class="end">{escape(pattern)}</text>'
         for line, pattern in enumerate(patterns)
@@ -56,10 +58,11 @@ def plot(ratios: Ratios, about: str) -> str:
     )
 
 
-def _legend() -> Iterator[str]:
+def _legend(names: list[str]) -> Iterator[str]:
     x, y = 16, 18
-    for name, colour in _COLOURS.items():
-        yield f'<circle cx="{x}" cy="{y - 4}" r="5" fill="{colour}"/><text x="{x + 9}" y="{y}">{escape(name)}</text>'
+    for name in names:
+        yield f'<circle cx="{x}" cy="{y - 4}" r="5" fill="{_COLOURS[name]}"/>'
+        yield f'<text x="{x + 9}" y="{y}">{escape(name)}</text>'
         x += 34 + 7 * len(name)
         if x > _LEFT + 2 * _PANEL - 80:
             x, y = 16, y + 20
@@ -76,8 +79,8 @@ def _panel(left: int, bottom: int, threads: int) -> Iterator[str]:
 
 def _dots(left: int, y: int, of_libraries: Mapping[str, float]) -> Iterator[str]:
     for name, ratio in of_libraries.items():
-        said = f"<title>{escape(name)}: {ratio:.2f}</title>"
-        yield f'<circle cx="{left + _across(ratio):.1f}" cy="{y}" r="5" fill="{_COLOURS[name]}">{said}</circle>'
+        dot = f'<circle cx="{left + _across(ratio):.1f}" cy="{y}" r="5" fill="{_COLOURS[name]}" fill-opacity=".8">'
+        yield f"{dot}<title>{escape(name)}: {ratio:.2f}</title></circle>"
 
 
 def _across(ratio: float) -> float:
