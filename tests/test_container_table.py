@@ -21,7 +21,7 @@ from mediaref.bitcost import read_bit_costs
 from mediaref.errors import LimitExceededError, MediaRefError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
-from mediaref.video_decoder import DecodePlan, VideoIndex, container_table, decode_frames
+from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames, packet_tables
 from mediaref.video_decoder.mp4 import Movie
 
 Clip = Callable[[str], Path]
@@ -269,13 +269,13 @@ def test_all_entries_are_looked_at_only_where_some_do_not_tell(
     clip: Clip, name: str, looks_at_all: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    original = container_table._columns
+    original = packet_tables._columns
 
     def counting(entries: Any, samples: Any) -> Any:
         seen.append(len(entries))
         return original(entries, samples)
 
-    monkeypatch.setattr(container_table, "_columns", counting)
+    monkeypatch.setattr(packet_tables, "_columns", counting)
     cleanup_cache()
     assert VideoIndex.open(clip(name)).description is not None
     assert bool(seen) == looks_at_all

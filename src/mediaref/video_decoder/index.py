@@ -95,8 +95,10 @@ class VideoIndex:
     ) -> VideoIndex:
         """Index a video, or take the index from the cache if the file is the same.
 
-        The tables of an MP4 or MOV file tell all that is needed at first: headers of packets are read when something
-        depends on them (`with_headers`). Other files take one pass over their packets. A `sidecar` is the path of a
+        The tables of an MP4 or MOV file tell all that is needed at first, and so do those of its fragments and the
+        blocks of a Matroska or WebM file: headers of packets are read when something depends on them (`with_headers`).
+        Blocks lie all over the file, so that a remote one is read once for them. Other files take one pass over their
+        packets. A `sidecar` is the path of a
         file that keeps the index: it is read if it holds that of the video as it is now, and else written. Calls that
         follow, `batch_decode` among them, use it as long as it is in the cache.
 
