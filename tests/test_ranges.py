@@ -211,3 +211,23 @@ def test_gaps_are_closed_within_the_waste_allowed(edges: np.ndarray, waste: floa
     assert wanted <= sum(end - begin for begin, end in closed) <= wanted * (1 + waste)
     assert all(any(begin >= b and end <= e for b, e in closed) for begin, end in spans)
     assert all(before[1] < after[0] for before, after in pairwise(closed))
+
+
+@pytest.mark.parametrize("name", ["transport.ts", "sound.mp4"])
+def test_what_ffmpeg_reads_of_a_remote_file_is_counted(site: Path, clip: Clip, name: str) -> None:
+    (site / "transport.ts").write_bytes(clip("transport").read_bytes())
+    cleanup_cache()
+    with WebServer(site).running() as watched, ReadStats() as stats:
+        batch_decode([MediaRef(uri=watched.url(f"files/{name}"), pts_ns=1_500_000_000)])
+    assert stats.bytes_read == watched.bytes_sent
+    assert stats.requests == sum(method == "GET" for method, _, _ in watched.requests)
+
+
+def test_images_from_afar_are_counted(server: WebServer, site: Path) -> None:
+    from PIL import Image
+
+    Image.effect_noise((300, 200), 50).save(site / "a.png")
+    with ReadStats() as stats:
+        MediaRef(uri=server.url("files/a.png")).to_ndarray()
+    assert stats.bytes_read == (site / "a.png").stat().st_size
+    assert stats.requests == 1

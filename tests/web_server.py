@@ -16,6 +16,9 @@ from urllib.parse import unquote
 class WebServer:
     """Serves the files of a folder. What it was asked is in `requests`: method, path and range, in order."""
 
+    #: Of bodies.
+    bytes_sent = 0
+
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self.requests: list[tuple[str, str, str | None]] = []
@@ -184,5 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self, content: bytes) -> None:
         if self.command != "HEAD":
-            self.wfile.write(content[: len(content) // 2] if self._is_cut else content)
+            sent = content[: len(content) // 2] if self._is_cut else content
+            self.wfile.write(sent)
+            self.site.bytes_sent += len(sent)
         self.close_connection |= self._is_cut

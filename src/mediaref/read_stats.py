@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class ReadStats:
-    """Counts what is read of videos within a `with` block, by this thread and by those that its calls start.
+    """Counts what is read within a `with` block, by this thread and by those that its calls start.
+
+    That is all that is read of remote files, images among them, and of local videos what their index, plans and bit
+    costs take: a pass that FFmpeg makes over a local file by itself, in a container without tables, is not seen.
 
         with ReadStats() as stats:
             batch_decode(refs)

@@ -211,16 +211,15 @@ class Ranges:
             return [error] * len(spans)
         if any(isinstance(answer, RangesIgnoredError) for answer in answers):
             whole = self._source.read()
-            self._stats.add(bytes_read=len(whole), requests=1)
             self._keep(0, whole)
             return [whole[begin:end] for begin, end in spans]
-        answers = [
+        unread = sum(isinstance(answer, _NO_RANGES) for answer in answers)
+        received = sum(len(answer) for answer in answers if not isinstance(answer, BaseException))
+        self._stats.add(bytes_read=received, requests=len(spans) - unread)
+        return [
             self._read_from_file(span) if isinstance(answer, _NO_RANGES) else answer
             for span, answer in zip(spans, answers, strict=True)
         ]
-        received = sum(len(answer) for answer in answers if not isinstance(answer, BaseException))
-        self._stats.add(bytes_read=received, requests=len(spans))
-        return answers
 
     def _read_from_file(self, span: _Span) -> bytes | Exception:
         try:
