@@ -20,6 +20,7 @@ from clips import CLIPS, layered, make_clip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import digest, plain_decode
+from two_roads import indexed_by_packets
 
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
@@ -287,7 +288,7 @@ def test_a_seek_that_leads_astray_is_noticed(clip: Clip, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", ["matroska", "transport", "flv", "vp9", "av1"])
 def test_packets_are_found_again_by_seeking(clip: Clip, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = VideoIndex.open(clip(name))
+    index = indexed_by_packets(clip(name))
     assert not index.is_directly_readable
     monkeypatch.setattr(reader, "_WORTH_A_SEEK", 0)
     with PacketReader(index) as packets:
