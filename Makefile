@@ -72,13 +72,14 @@ fuzz-bounded: $(FUZZ_SEEDS)
 	cargo run --quiet --manifest-path rust/fuzz/Cargo.toml --profile checked --bin bounded -- $(FUZZ_SEEDS) --inputs 100000
 	$(BIN)/python tests/damaged_videos.py 2000
 
-# The long run, guided by coverage: an hour for each codec, then 100,000 files. Needs a nightly toolchain and cargo-fuzz.
+# The long run, guided by coverage: an hour for each parser and for the index, then 100,000 files. Needs cargo-fuzz and
+# a nightly toolchain.
 FUZZ_SECONDS ?= 3600
 fuzz: $(FUZZ_SEEDS)
-	for codec in h264 hevc vp9; do \
-		mkdir -p rust/fuzz/corpus/$$codec; \
-		(cd rust/fuzz && cargo +nightly fuzz run --fuzz-dir . --sanitizer none --features libfuzzer $$codec \
-			corpus/$$codec seeds/$$codec -- -timeout=2 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)) || exit 1; \
+	for target in h264 hevc vp9 index; do \
+		mkdir -p rust/fuzz/corpus/$$target; \
+		(cd rust/fuzz && cargo +nightly fuzz run --fuzz-dir . --sanitizer none --features libfuzzer $$target \
+			corpus/$$target seeds/$$target -- -timeout=2 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)) || exit 1; \
 	done
 	$(BIN)/python tests/damaged_videos.py 100000
 

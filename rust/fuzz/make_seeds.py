@@ -3,7 +3,7 @@
     python make_seeds.py OUT [FOLDER ...]
 
 writes `OUT/<codec>/<name>`, each the container's codec data and the first packets of one stream, a 16-bit length before
-every part. Without folders the streams are the clips of the tests, encoded smaller.
+every part; `OUT/index/<name>` is the same with the codec's number in front. Without folders the streams are the clips of the tests, encoded smaller.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def write_seed(out: Path, name: str, path: Path) -> None:
     if codec in CODECS and len(found) > 1:
         folder = out / codec
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"".join(struct.pack(">H", len(part)) + part for part in found))
+        stream = b"".join(struct.pack(">H", len(part)) + part for part in found)
+        (folder / name).write_bytes(stream)
+        (out / "index").mkdir(exist_ok=True)
+        (out / "index" / name).write_bytes(bytes([CODECS.index(codec)]) + stream)
 
 
 def cheap(codec: str, options: dict[str, str]) -> dict[str, str]:

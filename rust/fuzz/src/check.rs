@@ -5,6 +5,7 @@ use mediaref_native::map::FrameMap;
 use mediaref_native::stream::{Scratch, Stream};
 use mediaref_native::vp9::ChainParser;
 
+use crate::index::check_index;
 use crate::input::{Codec, Input};
 
 /// What the parsers said, counted.
@@ -35,6 +36,7 @@ impl Tally {
 
 /// Reads headers and costs of a stream. Panics where an answer breaks a promise.
 pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
+    check_index(codec, input);
     let Some(mut stream) = Stream::new(codec.name(), &input.extradata) else { return };
     let scanned: Vec<_> = input.packets.iter().map(|packet| stream.scan(packet)).collect();
     if codec == Codec::Vp9 {
@@ -50,7 +52,10 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
         let result = state.frame_map(&packets, &mut tally.scratch);
         tally.count(&result);
         match &result {
-            Ok(map) => check_map(map),
+            Ok(map) => {
+                check_map(map);
+                assert_eq!((header.width, header.height), (map.crop.width, map.crop.height), "what the index tells");
+            }
             Err(error) => check_position(error, &packets),
         }
         if i == 0 && tally.pictures & 7 == 0 {

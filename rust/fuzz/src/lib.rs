@@ -4,11 +4,13 @@
 //! within the slice data of sound units, in headers bit by bit, unit by unit, packet by packet.
 
 mod check;
+mod index;
 mod input;
 mod mutate;
 mod random;
 
 pub use check::{Tally, check};
+pub use index::{check_index, split_codec};
 pub use input::{Codec, Input};
 pub use mutate::mutate;
 pub use random::Random;

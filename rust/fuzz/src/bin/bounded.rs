@@ -93,7 +93,10 @@ fn run(codec: Codec, options: &Options) -> bool {
         mutate(codec, &mut input, &mut random);
         let (mut is_sound, mut taken) = timed(codec, &input, &mut tally);
         if taken > SLOW {
-            (is_sound, taken) = timed(codec, &input, &mut tally); // it may have been the machine that was slow
+            // It may have been the machine that was slow.
+            let before = processor_time();
+            (is_sound, taken) = timed(codec, &input, &mut tally);
+            taken = before.zip(processor_time()).map_or(taken, |(before, after)| after - before);
         }
         slowest = slowest.max((taken, number));
         if !is_sound || taken > SLOW {
@@ -122,6 +125,12 @@ fn timed(codec: Codec, input: &Input, tally: &mut Tally) -> (bool, Duration) {
         tally.renew_buffers();
     }
     (outcome.is_ok(), start.elapsed())
+}
+
+/// What this thread has had of the processor, where the system tells.
+fn processor_time() -> Option<Duration> {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    spent.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// In the order of their names, so that numbers mean the same everywhere.
