@@ -26,7 +26,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from clips import make_clip
+from web_server import WebServer
 
 from mediaref import MediaRef, batch_decode, cleanup_cache
 from mediaref.bitcost import read_bit_costs
@@ -240,6 +242,30 @@ def explore(path: Path, report: Report, *, prepare: bool = False) -> None:
         shutil.rmtree(out, ignore_errors=True)
 
 
+def compare_with_remote(path: Path, uri: str, report: Report) -> None:
+    """Index a file from the disk and over HTTP: the same table, or an error both times."""
+    name = path.name
+    here, there = (
+        report.call(name, f"VideoIndex {where}", lambda video=video: VideoIndex.open(video))  # type: ignore[misc]
+        for where, video in (("from the disk", str(path)), ("over HTTP", uri))
+    )
+    tables = [index.packets if isinstance(index, VideoIndex) else None for index in (here, there)]
+    columns = [[getattr(table, column, None) for table in tables] for column in ("size", "position", "pts", "is_key")]
+    if not all(np.array_equal(*both) for both in columns):
+        report.faults.append(f"{name}: {here} from the disk, {there} over HTTP")
+
+
+def compare_many(numbers: Sequence[int], sound: Sequence[Path], folder: Path) -> Report:
+    """`compare_with_remote` damaged files."""
+    report = Report()
+    with WebServer(folder).running() as server:
+        for number in numbers:
+            path = file_number(number, sound, folder)
+            compare_with_remote(path, server.url(f"files/{path.name}"), report)
+            path.unlink()
+    return report
+
+
 def file_number(number: int, sound: Sequence[Path], folder: Path) -> Path:
     """Damaged file `number`, written into `folder`."""
     rng = random.Random(number)
@@ -283,6 +309,9 @@ def _work(sound: Path, first: int, count: int, every_prepared: int) -> None:
         report = explore_many(
             range(first, first + count), sorted(sound.iterdir()), Path(folder), every_prepared=every_prepared
         )
+        compared = compare_many(range(first, first + count, every_prepared), sorted(sound.iterdir()), Path(folder))
+        report.outcomes.update(compared.outcomes)
+        report.faults += compared.faults
         if left := [path.name for path in Path(folder).iterdir()]:
             report.faults.append(f"left behind: {left}")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from clips import make_clip
-from damaged_videos import Report, damaged, explore, explore_many, sound_files
+from damaged_videos import Report, compare_many, damaged, explore, explore_many, sound_files
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +48,12 @@ def test_damaged_videos_give_results_or_errors_of_ours(sound: list[Path], tmp_pa
     assert list(tmp_path.iterdir()) == []
     reached = sum(count for outcome, count in report.outcomes.items() if outcome.endswith("result"))
     assert reached > FILES  # the damage leaves most files alive enough to be read into
+
+
+def test_damaged_videos_are_indexed_over_http_as_from_the_disk(sound: list[Path], tmp_path: Path) -> None:
+    report = compare_many(range(FILES // 2), sound, tmp_path)
+    assert report.faults == []
+    assert report.outcomes["VideoIndex over HTTP: result"] > FILES // 4
 
 
 def test_colours_that_cannot_be_turned_into_rgb_are_an_error_of_ours(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
     python make_seeds.py OUT [FOLDER ...]
 
 writes `OUT/<codec>/<name>`, each the container's codec data and the first packets of one stream, a 16-bit length before
-every part; `OUT/index/<name>` is the same with the codec's number in front. Without folders the streams are the clips of the tests, encoded smaller.
+every part; `OUT/index/<name>` is the same with the codec's number in front. Without folders the streams are the clips
+of the tests, encoded smaller.
 """
 
 from __future__ import annotations

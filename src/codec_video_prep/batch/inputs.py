@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mediaref.bit_tables import import_pyarrow
-from mediaref.errors import InvalidReferenceError, MediaNotFoundError, MissingDependencyError
+from mediaref.errors import InvalidReferenceError, MediaNotFoundError
 from mediaref.storage import locate, scheme_of, shorten
 
 _log = logging.getLogger("mediaref")
@@ -85,12 +85,10 @@ def _matching(given: str, pattern: str) -> list[str]:
 def _filesystem(uri: str) -> tuple[Any, str]:
     import fsspec
 
-    try:
-        return fsspec.core.url_to_fs(locate(uri).path or uri)  # type: ignore[no-any-return]
-    except ImportError as error:
-        raise MissingDependencyError(f"{shorten(uri)}: reading this scheme needs a package: {error}") from error
-    except ValueError as error:
-        raise InvalidReferenceError(f"{shorten(uri)}: {error}") from error
+    source = locate(uri)
+    if source.is_remote:
+        return source.filesystem_and_path()  # ours, which holds to the access policies
+    return (fsspec.filesystem("file"), source.path) if source.path else fsspec.core.url_to_fs(uri)
 
 
 def _from_table(given: str, column: str | None) -> list[str]:
