@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mediaref import images
 from mediaref.errors import InvalidReferenceError, MediaRefError
-from mediaref.image_decoders import ImageDecoder, find_image_decoder
+from mediaref.images.decoders import ImageDecoder, find_image_decoder
 
 if TYPE_CHECKING:
     from mediaref.video_decoder.base import Decoded

@@ -1,4 +1,4 @@
-"""Image bytes to arrays and back, with Pillow: one behaviour for files, remote bytes and data URIs."""
+"""Image bytes to arrays and back, with Pillow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mediaref import limits
-from mediaref.deep_images import colour_samples, gray_samples, is_deep
 from mediaref.errors import (
     CorruptMediaError,
     InvalidReferenceError,
@@ -20,7 +19,8 @@ from mediaref.errors import (
     MediaRefError,
     UnsupportedBitstreamError,
 )
-from mediaref.jpeg_scans import has_more_scans
+from mediaref.images.deep import colour_samples, gray_samples, is_deep
+from mediaref.images.jpeg_scans import has_more_scans
 
 PixelFormat = Literal["rgb", "bgr", "rgba", "bgra", "gray"]
 
