@@ -48,12 +48,11 @@ impl<'a> BoolDecoder<'a> {
     /// `read_bool(p)` (9.2.2).
     #[inline(always)]
     pub fn read(&mut self, p: u8) -> bool {
-        let split = 1 + (((self.range - 1) * u32::from(p)) >> 8);
+        let split = self.split(p);
         let scaled = u64::from(split) << 56;
         let bit = self.value >= scaled;
-        let range = if bit { self.range - split } else { split };
+        self.range = if bit { self.range - split } else { split };
         self.value -= if bit { scaled } else { 0 };
-        self.renormalise(range);
         bit
     }
 
@@ -61,28 +60,40 @@ impl<'a> BoolDecoder<'a> {
     /// waits for it. Better for results that can be guessed.
     #[inline(always)]
     pub fn decide(&mut self, p: u8) -> bool {
-        let split = 1 + (((self.range - 1) * u32::from(p)) >> 8);
+        let split = self.split(p);
         let scaled = u64::from(split) << 56;
         if self.value >= scaled {
             self.value -= scaled;
-            self.renormalise(self.range - split);
+            self.range -= split;
             true
         } else {
-            self.renormalise(split);
+            self.range = split;
             false
         }
     }
 
+    /// Renormalises, and gives where the range is to be split: 1 + (((BoolRange - 1) * p) >> 8).
+    ///
+    /// Each symbol waits for the one before it, so the product is made while it is not yet known how far to shift.
     #[inline(always)]
-    fn renormalise(&mut self, range: u32) {
-        // Up to 128 to 255; `| 1` tells the compiler that there is a highest bit.
-        let shift = (range | 1).ilog2() ^ 7;
-        self.range = range << shift;
+    fn split(&mut self, p: u8) -> u32 {
+        let p = u32::from(p);
+        let shift = self.pending_shift();
+        let split = (((self.range * p) << shift) + 256 - p) >> 8;
+        self.range <<= shift;
         self.value <<= shift;
         self.count -= shift as i32;
         if self.count < 0 {
             self.refill();
         }
+        split
+    }
+
+    /// How far the range is from 128 to 255.
+    #[inline(always)]
+    fn pending_shift(&self) -> u32 {
+        // `| 1` tells the compiler that there is a highest bit.
+        (self.range | 1).ilog2() ^ 7
     }
 
     /// `read_literal(n)` (9.2.4), n from 0 to 32.
@@ -91,12 +102,23 @@ impl<'a> BoolDecoder<'a> {
         (0..n).fold(0, |value, _| value << 1 | u32::from(self.read(128)))
     }
 
+    /// A tree coded syntax element (9.3.3) whose tree is a unary code: the number of ones before the first zero.
+    #[inline(always)]
+    pub fn unary<const N: usize>(&mut self, probs: &[u8; N]) -> usize {
+        for (i, &p) in probs.iter().enumerate() {
+            if !self.decide(p) {
+                return i;
+            }
+        }
+        N
+    }
+
     /// A tree coded syntax element (9.3.3): positive entries lead on, the others are a negated value.
     #[inline(always)]
     pub fn tree(&mut self, tree: &[i8], probs: &[u8]) -> usize {
         let mut node = 0;
         loop {
-            let next = tree[node + usize::from(self.read(probs[node >> 1]))];
+            let next = if self.decide(probs[node >> 1]) { tree[node + 1] } else { tree[node] };
             if next <= 0 {
                 return usize::from(next.unsigned_abs());
             }
@@ -107,13 +129,13 @@ impl<'a> BoolDecoder<'a> {
     /// Position of the next bit that the specification's decoder would read, from the start of its bytes.
     #[inline(always)]
     pub fn tell(&self) -> usize {
-        (self.next * 8).wrapping_sub(self.count as usize)
+        (self.next * 8).wrapping_sub(self.count as usize) + self.pending_shift() as usize
     }
 
     /// `BoolRange`, 128 to 255 between symbols.
     #[inline(always)]
     pub fn range(&self) -> u32 {
-        self.range
+        self.range << self.pending_shift()
     }
 
     /// Fails once more was read than there is.

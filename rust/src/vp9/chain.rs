@@ -54,7 +54,7 @@ impl ChainParser {
     /// Parses the frames of the next packet. After an error everything fails until a frame resets the probabilities.
     pub fn parse(&mut self, packet: &[u8]) -> Result<Vec<Frame>> {
         let headers = self.read_headers(packet);
-        self.decode(packet, headers, |_| Work::Everything)
+        self.decode(packet, headers, |_| Work::Map)
     }
 
     /// Parses the frames of the `wanted` ones among the next packets, and of the others only what these depend on.
@@ -133,15 +133,15 @@ impl ChainParser {
 
     fn decode_frame(&mut self, frame: &[u8], header: &Header, work: Work) -> Result<Option<Frame>> {
         match (header, work) {
-            (Header::ShowExisting(slot), Work::Everything) => {
+            (Header::ShowExisting(slot), Work::Map) => {
                 let mut map = self.decoder.shown_again(*slot)?;
                 add_overhead(&mut map, frame.len());
                 Ok(Some(Frame { map, is_shown: true, is_existing: true }))
             }
             (Header::ShowExisting(_), _) => Ok(None),
-            (Header::Frame(header), Work::Everything) => {
-                let map = self.decoder.decode(frame, header)?;
-                Ok(Some(Frame { map, is_shown: header.show_frame, is_existing: false }))
+            (Header::Frame(header), Work::Map | Work::Blocks) => {
+                let map = self.decoder.decode(frame, header, work == Work::Map)?;
+                Ok(map.map(|map| Frame { map, is_shown: header.show_frame, is_existing: false }))
             }
             (Header::Frame(header), _) => {
                 self.decoder.pass_over(frame, header, work == Work::Probabilities)?;

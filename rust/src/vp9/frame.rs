@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::adaptation::{Adapted, Rate, adapt_coef_probs, adapt_noncoef_probs};
-use super::block::Motion;
+use super::block_map::BlockMap;
 use super::compressed_header::CompressedHeader;
 use super::frame_header::{FrameHeader, FrameSize, InterpolationFilter};
 use super::probabilities::Probabilities;
@@ -32,8 +32,8 @@ pub struct DecoderState {
 #[derive(Debug, Clone)]
 struct Previous {
     header: Arc<FrameHeader>,
-    /// `PrevMvs` and `PrevRefFrames`: empty after intra frames, `None` if the frame was passed over.
-    motion: Option<Arc<Vec<Motion>>>,
+    /// Those with `PrevMvs` and `PrevRefFrames`; `None` if the frame was passed over.
+    blocks: Option<Arc<BlockMap>>,
 }
 
 impl DecoderState {
@@ -42,14 +42,19 @@ impl DecoderState {
         self.slots[slot].clone().ok_or(Error::corrupt("a frame is to be shown that is not there", 0))
     }
 
-    /// Parses a frame.
-    pub fn decode(&mut self, frame: &[u8], header: &Arc<FrameHeader>) -> Result<Arc<FrameMap>> {
+    /// Parses a frame; gives its map if it is wanted.
+    pub fn decode(
+        &mut self,
+        frame: &[u8],
+        header: &Arc<FrameHeader>,
+        is_map_wanted: bool,
+    ) -> Result<Option<Arc<FrameMap>>> {
         self.reset_past(header);
         let (saved, mut probs, compressed) = self.probabilities(frame, header)?;
         let previous = self.previous.take();
-        let prev_motion = match &previous {
+        let prev_blocks = match &previous {
             Some(previous) if header.takes_motion_from(&previous.header) => {
-                Some(previous.motion.as_deref().ok_or(NOT_THERE)?)
+                Some(previous.blocks.as_deref().ok_or(NOT_THERE)?)
             }
             _ => None,
         };
@@ -65,21 +70,17 @@ impl DecoderState {
             probs: &probs,
             mi_rows: header.size.mi_rows(),
             mi_cols: header.size.mi_cols(),
-            prev_motion: prev_motion.map(Vec::as_slice),
+            prev_blocks,
             prev_segment_ids,
         };
         let mut state = FrameState::new(&context);
-        let mut map = new_map(header);
-        map.packet_bits = 8 * frame.len() as u64;
-        let start = header.uncompressed_size + header.compressed_size;
-        map.overhead_bits = 8 * start as u64;
-        decode_tiles(frame, start, &context, &mut state, &mut map)?;
-        if state.covered.contains(&false) {
-            return Err(Error::corrupt("a superblock is missing", frame.len() * 8));
-        }
-        if !map.accounts_for_every_bit() {
-            return Err(Error::corrupt("not every bit of the frame is accounted for", frame.len() * 8));
-        }
+        let map = if is_map_wanted {
+            Some(Arc::new(parse_map(frame, &context, &mut state)?))
+        } else {
+            let mut no_map = FrameMap::new(64, 0, 0, Crop::default());
+            decode_tiles::<false>(frame, &context, &mut state, &mut no_map)?;
+            None
+        };
         if header.adapts() {
             let last_is_key = previous.is_some_and(|previous| previous.header.is_key);
             adapt(&mut probs, &saved, &state, header, compressed.tx_mode_select, last_is_key);
@@ -88,9 +89,8 @@ impl DecoderState {
         if header.segmentation.enabled {
             self.segment_ids = Some(Arc::new(state.segment_ids));
         }
-        self.previous = Some(Previous { header: Arc::clone(header), motion: Some(Arc::new(state.motion)) });
-        let map = Arc::new(map);
-        self.refresh_slots(header, Some(&map));
+        self.previous = Some(Previous { header: Arc::clone(header), blocks: Some(Arc::new(state.blocks)) });
+        self.refresh_slots(header, map.as_ref());
         Ok(map)
     }
 
@@ -107,7 +107,7 @@ impl DecoderState {
         if header.segmentation.enabled {
             self.segment_ids = None;
         }
-        self.previous = Some(Previous { header: Arc::clone(header), motion: None });
+        self.previous = Some(Previous { header: Arc::clone(header), blocks: None });
         self.refresh_slots(header, None);
         Ok(())
     }
@@ -162,49 +162,58 @@ impl DecoderState {
     }
 }
 
-/// The picture as coded is in whole units of 8 samples; what is displayed is its upper left part.
-fn new_map(header: &FrameHeader) -> FrameMap {
+/// Parses all tiles, and accounts for every bit of the frame.
+fn parse_map(frame: &[u8], context: &FrameContext, state: &mut FrameState) -> Result<FrameMap> {
+    let header = context.header;
     let FrameSize { width, height } = header.size;
     let crop = Crop { left: 0, top: 0, width, height };
+    // The picture as coded is in whole units of 8 samples; what is displayed is its upper left part.
     let mut map = FrameMap::new(64, width.next_multiple_of(8), height.next_multiple_of(8), crop);
     map.picture_type = if header.frame_is_intra() { PictureType::I } else { PictureType::P };
-    map
+    map.packet_bits = 8 * frame.len() as u64;
+    map.overhead_bits = 8 * (header.uncompressed_size + header.compressed_size) as u64;
+    decode_tiles::<true>(frame, context, state, &mut map)?;
+    if !map.accounts_for_every_bit() {
+        return Err(Error::corrupt("not every bit of the frame is accounted for", frame.len() * 8));
+    }
+    Ok(map)
 }
 
-/// `decode_tiles` (6.4) of the tiles that begin at byte `start`.
-fn decode_tiles(
+/// `decode_tiles` (6.4). Without `COSTS`, `map` is left as it is.
+fn decode_tiles<const COSTS: bool>(
     frame: &[u8],
-    mut start: usize,
     context: &FrameContext,
     state: &mut FrameState,
     map: &mut FrameMap,
 ) -> Result<()> {
     let header = context.header;
+    let mut start = header.uncompressed_size + header.compressed_size;
     let (tile_rows, tile_cols) = (1 << header.tile_rows_log2, 1 << header.tile_cols_log2);
     for tile_row in 0..tile_rows {
         for tile_col in 0..tile_cols {
             let is_last = tile_row + 1 == tile_rows && tile_col + 1 == tile_cols;
-            let bytes = tile_bytes(frame, &mut start, is_last, map)?;
+            let bytes = tile_bytes(frame, &mut start, is_last)?;
             let area = TileArea {
                 row_start: tile_offset(tile_row, context.mi_rows, header.tile_rows_log2),
                 row_end: tile_offset(tile_row + 1, context.mi_rows, header.tile_rows_log2),
                 col_start: tile_offset(tile_col, context.mi_cols, header.tile_cols_log2),
                 col_end: tile_offset(tile_col + 1, context.mi_cols, header.tile_cols_log2),
             };
-            let parsed = if header.adapts() {
-                Tile::<true>::parse(bytes, context, state, map, area)
-            } else {
-                Tile::<false>::parse(bytes, context, state, map, area)
-            };
-            parsed.map_err(|error| error.moved_by(start * 8))?;
+            Tile::<COSTS>::parse(bytes, context, state, map, area).map_err(|error| error.moved_by(start * 8))?;
             start += bytes.len();
         }
+    }
+    if COSTS {
+        map.overhead_bits += 8 * (TILE_SIZE_BYTES * (tile_rows * tile_cols - 1)) as u64;
+    }
+    if state.covered.contains(&false) {
+        return Err(Error::corrupt("a superblock is missing", frame.len() * 8));
     }
     Ok(())
 }
 
 /// The next tile's bytes, behind its size; `start` moves to their beginning.
-fn tile_bytes<'a>(frame: &'a [u8], start: &mut usize, is_last: bool, map: &mut FrameMap) -> Result<&'a [u8]> {
+fn tile_bytes<'a>(frame: &'a [u8], start: &mut usize, is_last: bool) -> Result<&'a [u8]> {
     let rest = &frame[*start..];
     if is_last {
         return Ok(rest);
@@ -212,7 +221,6 @@ fn tile_bytes<'a>(frame: &'a [u8], start: &mut usize, is_last: bool, map: &mut F
     let Some((size, rest)) = rest.split_first_chunk::<TILE_SIZE_BYTES>() else {
         return Err(Error::corrupt("a tile's size is missing", frame.len() * 8));
     };
-    map.overhead_bits += 8 * TILE_SIZE_BYTES as u64;
     let Some(bytes) = rest.get(..u32::from_be_bytes(*size) as usize) else {
         return Err(Error::corrupt("a tile ends behind its frame", *start * 8));
     };

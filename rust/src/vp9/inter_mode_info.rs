@@ -1,13 +1,13 @@
 //! Modes, reference frames and motion vectors of inter blocks (6.4.16 on).
 
-use super::block::{ALTREF_FRAME, Edge, GOLDEN_FRAME, LAST_FRAME, Mv, RefFrames};
+use super::block::{ALTREF_FRAME, GOLDEN_FRAME, LAST_FRAME, Mv, RefFrames};
 use super::compressed_header::ReferenceMode;
 use super::frame_header::InterpolationFilter;
-use super::mode_info::{ModeInfo, fill_sub_blocks};
+use super::mode_info::{Edge, ModeInfo, fill_sub_blocks};
 use super::mv_prediction::{use_mv_hp, with_mv_precision};
 use super::probabilities::MvProbabilities;
 use super::reference_contexts::Neighbors;
-use super::tables::{INTER_MODE_TREE, INTERP_FILTER_TREE, MV_CLASS_TREE, MV_FR_TREE, MV_JOINT_TREE};
+use super::tables::MV_CLASS_TREE;
 use super::tile::{Place, Tile};
 use crate::error::{Error, Result};
 
@@ -24,7 +24,8 @@ pub enum InterMode {
 }
 
 impl InterMode {
-    const ALL: [Self; 4] = [Self::Nearest, Self::Near, Self::Zero, Self::New];
+    /// In the order of `inter_mode_tree`.
+    const CODED: [Self; 4] = [Self::Zero, Self::Nearest, Self::Near, Self::New];
 
     /// `mode_2_counter`.
     fn counter(self) -> u8 {
@@ -36,7 +37,7 @@ impl InterMode {
     }
 }
 
-impl<const ADAPT: bool> Tile<'_, ADAPT> {
+impl<const COSTS: bool> Tile<'_, COSTS> {
     /// `inter_block_mode_info` (6.4.16).
     pub(super) fn inter_block_mode_info(
         &mut self,
@@ -94,11 +95,9 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
     }
 
     fn read_inter_mode(&mut self, ctx: usize) -> InterMode {
-        let value = self.d.tree(&INTER_MODE_TREE, &self.frame.probs.inter_mode[ctx]);
-        if ADAPT {
-            self.state.counts.inter_mode[ctx][value] += 1;
-        }
-        InterMode::ALL[value]
+        let inter_mode = InterMode::CODED[self.d.unary(&self.frame.probs.inter_mode[ctx])];
+        self.state.counts.inter_mode[ctx][inter_mode as usize] += 1;
+        inter_mode
     }
 
     fn read_interp_filter(&mut self, above: Option<Edge>, left: Option<Edge>) -> u8 {
@@ -111,10 +110,8 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             _ => 3,
         };
         let ctx = usize::from(ctx & 3);
-        let value = self.d.tree(&INTERP_FILTER_TREE, &self.frame.probs.interp_filter[ctx]);
-        if ADAPT {
-            self.state.counts.interp_filter[ctx][value] += 1;
-        }
+        let value = self.d.unary(&self.frame.probs.interp_filter[ctx]);
+        self.state.counts.interp_filter[ctx][value] += 1;
         value as u8
     }
 
@@ -131,9 +128,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             ReferenceMode::Select => {
                 let ctx = neighbors.comp_mode(compressed.comp_fixed_ref);
                 let comp_mode = self.d.read(self.frame.probs.comp_mode[ctx]);
-                if ADAPT {
-                    self.state.counts.comp_mode[ctx][usize::from(comp_mode)] += 1;
-                }
+                self.state.counts.comp_mode[ctx][usize::from(comp_mode)] += 1;
                 comp_mode
             }
         };
@@ -146,9 +141,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         let fixed_index = usize::from(self.frame.header.sign_bias[fixed_ref as usize & 3]);
         let ctx = neighbors.comp_ref(fixed_ref, var_ref, 1 - fixed_index);
         let comp_ref = self.d.read(self.frame.probs.comp_ref[ctx]);
-        if ADAPT {
-            self.state.counts.comp_ref[ctx][usize::from(comp_ref)] += 1;
-        }
+        self.state.counts.comp_ref[ctx][usize::from(comp_ref)] += 1;
         let mut refs = [fixed_ref; 2];
         refs[1 - fixed_index] = var_ref[usize::from(comp_ref)];
         RefFrames(refs)
@@ -157,17 +150,13 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
     fn read_single_ref(&mut self, neighbors: Neighbors) -> RefFrames {
         let ctx = neighbors.single_ref_p1();
         let is_not_last = self.d.read(self.frame.probs.single_ref[ctx][0]);
-        if ADAPT {
-            self.state.counts.single_ref[ctx][0][usize::from(is_not_last)] += 1;
-        }
+        self.state.counts.single_ref[ctx][0][usize::from(is_not_last)] += 1;
         if !is_not_last {
             return RefFrames::single(LAST_FRAME);
         }
         let ctx = neighbors.single_ref_p2();
         let is_altref = self.d.read(self.frame.probs.single_ref[ctx][1]);
-        if ADAPT {
-            self.state.counts.single_ref[ctx][1][usize::from(is_altref)] += 1;
-        }
+        self.state.counts.single_ref[ctx][1][usize::from(is_altref)] += 1;
         RefFrames::single(if is_altref { ALTREF_FRAME } else { GOLDEN_FRAME })
     }
 
@@ -186,10 +175,8 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
     /// `read_mv` (6.4.19).
     fn read_mv(&mut self, best: Mv) -> Result<Mv> {
         let use_hp = self.frame.header.allow_high_precision_mv && use_mv_hp(best);
-        let mv_joint = self.d.tree(&MV_JOINT_TREE, &self.frame.probs.mv_joint);
-        if ADAPT {
-            self.state.counts.mv_joint[mv_joint] += 1;
-        }
+        let mv_joint = self.d.unary(&self.frame.probs.mv_joint);
+        self.state.counts.mv_joint[mv_joint] += 1;
         // mv_joint: neither changes, the column, the row, both.
         let row = i32::from(best.row) + if mv_joint & 2 != 0 { self.read_mv_component(0, use_hp) } else { 0 };
         let col = i32::from(best.col) + if mv_joint & 1 != 0 { self.read_mv_component(1, use_hp) } else { 0 };
@@ -216,11 +203,9 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             }
             (fr_probs, hp_prob) = (&probs.fr, probs.hp);
         }
-        let fr = d.tree(&MV_FR_TREE, fr_probs);
+        let fr = d.unary(fr_probs);
         let hp = usize::from(!use_hp || d.read(hp_prob));
-        if ADAPT {
-            self.count_mv_component(comp, sign, class, integer, fr, hp);
-        }
+        self.count_mv_component(comp, sign, class, integer, fr, hp);
         let base = if class == 0 { 0 } else { 2 << (class + 2) };
         let magnitude = (base + (integer << 3 | fr << 1 | hp) + 1) as i32;
         if sign { -magnitude } else { magnitude }

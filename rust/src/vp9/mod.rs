@@ -8,8 +8,10 @@
 //! existing ones that are shown. What proves it, on every frame: each tile's symbols end within its size with nothing
 //! but zeros behind them, and all bits of the frame are accounted for, each where it was met.
 
+mod account;
 mod adaptation;
 mod block;
+mod block_map;
 mod chain;
 mod compressed_header;
 mod default_probabilities;

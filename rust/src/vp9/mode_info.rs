@@ -2,40 +2,38 @@
 
 use std::convert::Infallible;
 
-use super::block::{BlockSize, Edge, Motion, Mv, RefFrames};
+use super::block::{BlockSize, Mv, RefFrames};
 use super::default_probabilities::{KF_UV_MODE_PROBS, KF_Y_MODE_PROBS};
 use super::tables::{INTRA_MODE_TREE, SEGMENT_TREE};
-use super::tile::{Place, SUPERBLOCK, Tile};
+use super::tile::{Place, Tile};
 use crate::error::Result;
 use crate::map::Kind;
 
-/// What a block's modes say.
+/// What a block's modes say. It is kept for what later blocks and frames look up.
+#[derive(Debug, Clone, Copy)]
 pub struct ModeInfo {
     pub segment_id: u8,
     pub seg_id_predicted: bool,
     pub skip: bool,
     pub tx_size: u8,
     pub refs: RefFrames,
+    /// 3 for intra blocks.
     pub interp_filter: u8,
-    /// Intra modes by 4x4 block; all the same from 8x8 on.
+    /// Intra modes by 4x4 block, all the same from 8x8 on; `DC_PRED` for inter blocks.
     pub sub_modes: [u8; 4],
+    /// `mode_2_counter` of its mode; below 8x8, of that of the last 4x4 block.
     pub mode_counter: u8,
     /// Vectors by 4x4 block, in each by reference.
     pub mvs: [[Mv; 2]; 4],
     pub kind: Kind,
 }
 
-impl ModeInfo {
-    /// `y_mode` of an intra block.
-    pub fn y_mode(&self) -> u8 {
-        self.sub_modes[3]
-    }
-
-    fn new(segment_id: u8, seg_id_predicted: bool, skip: bool) -> Self {
+impl Default for ModeInfo {
+    fn default() -> Self {
         Self {
-            segment_id,
-            seg_id_predicted,
-            skip,
+            segment_id: 0,
+            seg_id_predicted: false,
+            skip: false,
             tx_size: 0,
             refs: RefFrames::INTRA,
             interp_filter: 3,
@@ -47,28 +45,56 @@ impl ModeInfo {
     }
 }
 
-impl<const ADAPT: bool> Tile<'_, ADAPT> {
+impl ModeInfo {
+    /// `y_mode` of an intra block.
+    pub fn y_mode(&self) -> u8 {
+        self.sub_modes[3]
+    }
+
+    #[inline(always)]
+    fn edge(&self) -> Edge {
+        Edge {
+            refs: self.refs,
+            skip: self.skip,
+            tx_size: self.tx_size,
+            interp_filter: self.interp_filter,
+            seg_id_predicted: self.seg_id_predicted,
+        }
+    }
+}
+
+/// What the contexts of a block's modes look up of the blocks above and to the left.
+#[derive(Debug, Clone, Copy)]
+pub struct Edge {
+    pub refs: RefFrames,
+    pub skip: bool,
+    pub tx_size: u8,
+    pub interp_filter: u8,
+    pub seg_id_predicted: bool,
+}
+
+impl<const COSTS: bool> Tile<'_, COSTS> {
     /// The block above, if it is available.
-    #[inline]
-    pub(super) fn above(&self, place: &Place) -> Option<Edge> {
-        (place.row > 0).then(|| self.state.above[place.col])
+    #[inline(always)]
+    pub(super) fn above(&self, place: &Place) -> Option<&ModeInfo> {
+        (place.row > 0).then(|| self.state.blocks.at(place.row - 1, place.col))
     }
 
     /// The block to the left, if it is available: tiles side by side know nothing of each other.
-    #[inline]
-    pub(super) fn left(&self, place: &Place) -> Option<Edge> {
-        (place.col > self.area.col_start).then(|| self.left[place.row % SUPERBLOCK])
+    #[inline(always)]
+    pub(super) fn left(&self, place: &Place) -> Option<&ModeInfo> {
+        (place.col > self.area.col_start).then(|| self.state.blocks.at(place.row, place.col - 1))
     }
 
     /// `intra_frame_mode_info` (6.4.6).
-    pub(super) fn intra_frame_mode_info(&mut self, place: &Place) -> ModeInfo {
+    pub(super) fn intra_frame_mode_info(&mut self, place: &Place, mode: &mut ModeInfo) {
         let (above, left) = (self.above(place), self.left(place));
-        let segment_id = self.intra_segment_id(place);
-        let skip = self.read_skip(segment_id, above, left);
-        let mut mode = ModeInfo::new(segment_id, false, skip);
+        let above_modes = above.map_or([0; 2], |above| [above.sub_modes[2], above.sub_modes[3]]);
+        let left_modes = left.map_or([0; 2], |left| [left.sub_modes[1], left.sub_modes[3]]);
+        let (above, left) = (above.map(ModeInfo::edge), left.map(ModeInfo::edge));
+        mode.segment_id = self.intra_segment_id(place);
+        mode.skip = self.read_skip(mode.segment_id, above, left);
         mode.tx_size = self.tx_size(place.size, true, above, left);
-        let above_modes = above.map_or([0; 2], |edge| edge.sub_modes);
-        let left_modes = left.map_or([0; 2], |edge| edge.sub_modes);
         let Ok(()) = self.for_each_sub_block(place, |tile, block| {
             let above = if block < 2 { above_modes[block] } else { mode.sub_modes[block - 2] };
             let left = if block & 1 == 0 { left_modes[block >> 1] } else { mode.sub_modes[block - 1] };
@@ -78,24 +104,24 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             Ok::<(), Infallible>(())
         });
         self.d.tree(&INTRA_MODE_TREE, &KF_UV_MODE_PROBS[usize::from(mode.y_mode())]);
-        mode
     }
 
     /// `inter_frame_mode_info` (6.4.11).
-    pub(super) fn inter_frame_mode_info(&mut self, place: &Place) -> Result<ModeInfo> {
-        let (above, left) = (self.above(place), self.left(place));
-        let (segment_id, seg_id_predicted) = self.inter_segment_id(place, above, left);
-        let skip = self.read_skip(segment_id, above, left);
-        let mut mode = ModeInfo::new(segment_id, seg_id_predicted, skip);
-        let is_inter = self.read_is_inter(segment_id, above, left);
-        mode.tx_size = self.tx_size(place.size, !skip || !is_inter, above, left);
+    #[inline(always)]
+    pub(super) fn inter_frame_mode_info(&mut self, place: &Place, mode: &mut ModeInfo) -> Result<()> {
+        let above = self.above(place).map(ModeInfo::edge);
+        let left = self.left(place).map(ModeInfo::edge);
+        (mode.segment_id, mode.seg_id_predicted) = self.inter_segment_id(place, above, left);
+        mode.skip = self.read_skip(mode.segment_id, above, left);
+        let is_inter = self.read_is_inter(mode.segment_id, above, left);
+        mode.tx_size = self.tx_size(place.size, !mode.skip || !is_inter, above, left);
         if is_inter {
-            mode.kind = if skip { Kind::Skip } else { Kind::Inter };
-            self.inter_block_mode_info(place, &mut mode, above, left)?;
+            mode.kind = if mode.skip { Kind::Skip } else { Kind::Inter };
+            self.inter_block_mode_info(place, mode, above, left)
         } else {
-            self.intra_block_mode_info(place, &mut mode);
+            self.intra_block_mode_info(place, mode);
+            Ok(())
         }
-        Ok(mode)
     }
 
     /// Calls `read` for each block that has a mode of its own, from 8x8 on once, with its 4x4 block index; below
@@ -116,9 +142,12 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             }
             let start = self.d.tell();
             read(self, block)?;
-            let bits = (self.d.tell() - start) as u32;
-            self.spread_bits += bits;
-            self.map.cells.spread(2 * place.row + idy, 2 * place.col + idx, height, width, bits);
+            if COSTS {
+                let bits = (self.d.tell() - start) as u32;
+                self.spread_bits += bits;
+                let cells = place.cells_at(idy, idx, height, width);
+                self.account.add_to_cells(&cells, cells.share(bits));
+            }
         }
         Ok(())
     }
@@ -193,9 +222,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         let is_skipped = |edge: Option<Edge>| usize::from(edge.is_some_and(|edge| edge.skip));
         let ctx = is_skipped(above) + is_skipped(left);
         let skip = self.d.read(self.frame.probs.skip[ctx]);
-        if ADAPT {
-            self.state.counts.skip[ctx][usize::from(skip)] += 1;
-        }
+        self.state.counts.skip[ctx][usize::from(skip)] += 1;
         skip
     }
 
@@ -213,25 +240,20 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             (None, None) => (max_tx_size, max_tx_size),
         };
         let ctx = usize::from(above + left > max_tx_size);
-        let probs: &[u8] = match max_tx_size {
-            1 => &self.frame.probs.tx_8x8[ctx],
-            2 => &self.frame.probs.tx_16x16[ctx],
-            _ => &self.frame.probs.tx_32x32[ctx],
+        let probs = self.frame.probs;
+        let tx_size = match max_tx_size {
+            1 => self.d.unary(&probs.tx_8x8[ctx]),
+            2 => self.d.unary(&probs.tx_16x16[ctx]),
+            _ => self.d.unary(&probs.tx_32x32[ctx]),
         };
-        let mut tx_size = 0;
-        while tx_size < max_tx_size && self.d.read(probs[usize::from(tx_size)]) {
-            tx_size += 1;
-        }
-        if ADAPT {
-            let counts = &mut self.state.counts;
-            let counts: &mut [u32] = match max_tx_size {
-                1 => &mut counts.tx_8x8[ctx],
-                2 => &mut counts.tx_16x16[ctx],
-                _ => &mut counts.tx_32x32[ctx],
-            };
-            counts[usize::from(tx_size)] += 1;
-        }
-        tx_size
+        let counts = &mut self.state.counts;
+        let counts: &mut [u32] = match max_tx_size {
+            1 => &mut counts.tx_8x8[ctx],
+            2 => &mut counts.tx_16x16[ctx],
+            _ => &mut counts.tx_32x32[ctx],
+        };
+        counts[tx_size] += 1;
+        tx_size as u8
     }
 
     /// `read_is_inter` (6.4.13).
@@ -247,9 +269,7 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
             (None, None) => 0,
         };
         let is_inter = self.d.read(self.frame.probs.is_inter[ctx]);
-        if ADAPT {
-            self.state.counts.is_inter[ctx][usize::from(is_inter)] += 1;
-        }
+        self.state.counts.is_inter[ctx][usize::from(is_inter)] += 1;
         is_inter
     }
 
@@ -258,44 +278,13 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         let ctx = place.size.size_group();
         let Ok(()) = self.for_each_sub_block(place, |tile, block| {
             let intra_mode = tile.d.tree(&INTRA_MODE_TREE, &tile.frame.probs.y_mode[ctx]);
-            if ADAPT {
-                tile.state.counts.y_mode[ctx][intra_mode] += 1;
-            }
+            tile.state.counts.y_mode[ctx][intra_mode] += 1;
             fill_sub_blocks(&mut mode.sub_modes, place.size, block, intra_mode as u8);
             Ok::<(), Infallible>(())
         });
         let y_mode = usize::from(mode.y_mode());
         let uv_mode = self.d.tree(&INTRA_MODE_TREE, &self.frame.probs.uv_mode[y_mode]);
-        if ADAPT {
-            self.state.counts.uv_mode[y_mode][uv_mode] += 1;
-        }
-    }
-
-    /// Keeps of a block what later blocks and frames look up.
-    pub(super) fn remember(&mut self, place: &Place, mode: &ModeInfo) {
-        let [_, top_right, bottom_left, bottom_right] = mode.sub_modes;
-        let mut edge = Edge {
-            refs: mode.refs,
-            skip: mode.skip,
-            tx_size: mode.tx_size,
-            interp_filter: mode.interp_filter,
-            seg_id_predicted: mode.seg_id_predicted,
-            sub_modes: [bottom_left, bottom_right],
-            sub_mvs: mode.mvs[2],
-        };
-        self.state.above[place.col..place.col + place.cols].fill(edge);
-        edge.sub_modes = [top_right, bottom_right];
-        edge.sub_mvs = mode.mvs[1];
-        let top = place.row % SUPERBLOCK;
-        self.left[top..top + place.rows].fill(edge);
-        if self.state.motion.is_empty() {
-            return;
-        }
-        let motion = Motion { mvs: mode.mvs[3], refs: mode.refs, mode_counter: mode.mode_counter };
-        for row in place.row..place.row + place.rows {
-            let start = row * self.frame.mi_cols + place.col;
-            self.state.motion[start..start + place.cols].fill(motion);
-        }
+        self.state.counts.uv_mode[y_mode][uv_mode] += 1;
     }
 }
 

@@ -1,9 +1,10 @@
 //! Motion vector prediction (6.5): the candidates that neighbours in space and time give.
 
-use super::block::{Motion, Mv, RefFrames};
+use super::block::{Mv, RefFrames};
 use super::inter_mode_info::InterMode;
+use super::mode_info::ModeInfo;
 use super::tables::{COUNTER_TO_CONTEXT, MV_REF_BLOCKS};
-use super::tile::{Place, SUPERBLOCK, Tile};
+use super::tile::{Place, Tile};
 
 /// How far outside of the picture, in eighths of a sample, a candidate may lead.
 const MV_BORDER: i32 = 16 << 3;
@@ -49,22 +50,22 @@ impl Candidates {
     }
 }
 
-impl<const ADAPT: bool> Tile<'_, ADAPT> {
-    /// The areas to look for candidates in, in order of preference, `None` outside of the tile.
+impl<const COSTS: bool> Tile<'_, COSTS> {
+    /// The blocks to look for candidates in, in order of preference, `None` outside of the tile.
     #[inline(always)]
-    fn neighbors(&self, place: &Place) -> impl Iterator<Item = Option<&Motion>> + Clone {
+    fn neighbors(&self, place: &Place) -> impl Iterator<Item = Option<&ModeInfo>> + Clone {
         let (place_row, place_col) = (place.row, place.col);
         MV_REF_BLOCKS[place.size as usize].iter().map(move |&(row, col)| {
             let row = place_row.wrapping_add_signed(isize::from(row));
             let col = place_col.wrapping_add_signed(isize::from(col));
             let is_inside = row < self.frame.mi_rows && col >= self.area.col_start && col < self.area.col_end;
-            if is_inside { self.state.motion.get(row * self.frame.mi_cols + col) } else { None }
+            is_inside.then(|| self.state.blocks.at(row, col))
         })
     }
 
     /// The context of `inter_mode`: the modes of the first two neighbours.
     pub(super) fn inter_mode_context(&self, place: &Place) -> usize {
-        let counters = self.neighbors(place).take(2).flatten().map(|motion| usize::from(motion.mode_counter));
+        let counters = self.neighbors(place).take(2).flatten().map(|neighbor| usize::from(neighbor.mode_counter));
         usize::from(COUNTER_TO_CONTEXT[counters.sum::<usize>().min(18)])
     }
 
@@ -82,25 +83,27 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
     }
 
     fn collect_candidates(&self, place: &Place, frame: i8, block: Option<usize>, candidates: &mut Candidates) {
-        let prev = self.frame.prev_motion.and_then(|motion| motion.get(place.row * self.frame.mi_cols + place.col));
-        for (i, motion) in self.neighbors(place).enumerate() {
-            let Some(motion) = motion else { continue };
+        let prev = self.frame.prev_blocks.map(|blocks| blocks.at(place.row, place.col));
+        for (i, neighbor) in self.neighbors(place).enumerate() {
+            let Some(neighbor) = neighbor else { continue };
             let mvs = match block {
-                Some(block) if i < 2 => self.sub_block_mvs(place, motion, block, i == 0),
-                _ => motion.mvs,
+                // Those of its 4x4 block that touches `block`.
+                Some(block) if i == 0 => neighbor.mvs[2 | block & 1],
+                Some(block) if i == 1 => neighbor.mvs[1 | block & 2],
+                _ => neighbor.mvs[3],
             };
-            if add_same_frame(candidates, motion.refs, mvs, frame) {
+            if add_same_frame(candidates, neighbor.refs, mvs, frame) {
                 return;
             }
         }
         if let Some(prev) = prev {
-            if add_same_frame(candidates, prev.refs, prev.mvs, frame) {
+            if add_same_frame(candidates, prev.refs, prev.mvs[3], frame) {
                 return;
             }
         }
         // Not enough vectors into the same frame: take those into other frames.
-        for motion in self.neighbors(place).flatten() {
-            if self.add_different_frame(candidates, motion, frame) {
+        for neighbor in self.neighbors(place).flatten() {
+            if self.add_different_frame(candidates, neighbor, frame) {
                 return;
             }
         }
@@ -109,35 +112,22 @@ impl<const ADAPT: bool> Tile<'_, ADAPT> {
         }
     }
 
-    /// Vectors of the neighbour's 4x4 block that touches `block`.
-    #[inline]
-    fn sub_block_mvs(&self, place: &Place, motion: &Motion, block: usize, is_above: bool) -> [Mv; 2] {
-        // The neighbour's last block has the vectors of `Motion`, the other one at the edge those of `Edge`.
-        if is_above && block & 1 == 0 {
-            self.state.above[place.col].sub_mvs
-        } else if !is_above && block < 2 {
-            self.left[place.row % SUPERBLOCK].sub_mvs
-        } else {
-            motion.mvs
-        }
-    }
-
     /// `if_diff_ref_frame_add_mv` (6.5.8).
     #[inline(always)]
-    fn add_different_frame(&self, candidates: &mut Candidates, motion: &Motion, frame: i8) -> bool {
+    fn add_different_frame(&self, candidates: &mut Candidates, neighbor: &ModeInfo, frame: i8) -> bool {
         let sign_bias = &self.frame.header.sign_bias;
         let bias = |frame: i8| sign_bias[frame as usize & 3];
-        let [first, second] = motion.refs.0;
-        if !motion.refs.is_inter() {
+        let ([first, second], [first_mv, second_mv]) = (neighbor.refs.0, neighbor.mvs[3]);
+        if !neighbor.refs.is_inter() {
             return false;
         }
-        if first != frame && candidates.add(motion.mvs[0].negated_if(bias(first) != bias(frame))) {
+        if first != frame && candidates.add(first_mv.negated_if(bias(first) != bias(frame))) {
             return true;
         }
-        motion.refs.is_compound()
+        neighbor.refs.is_compound()
             && second != frame
-            && motion.mvs[1] != motion.mvs[0]
-            && candidates.add(motion.mvs[1].negated_if(bias(second) != bias(frame)))
+            && second_mv != first_mv
+            && candidates.add(second_mv.negated_if(bias(second) != bias(frame)))
     }
 
     /// `clamp_mv_ref` (6.5.3).

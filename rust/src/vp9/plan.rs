@@ -14,7 +14,10 @@ pub enum Work {
     Nothing,
     /// The compressed header's probabilities are needed, too.
     Probabilities,
-    Everything,
+    /// What its blocks leave for later frames is needed, too.
+    Blocks,
+    /// Its map is needed, too.
+    Map,
 }
 
 /// The work on each frame of each packet. Frames of damaged packets have none.
@@ -55,7 +58,7 @@ impl<'a> Needs<'a> {
         match header {
             Header::ShowExisting(slot) if is_wanted => {
                 self.slots |= 1 << slot;
-                Work::Everything
+                Work::Map
             }
             Header::ShowExisting(_) => Work::Nothing,
             Header::Frame(header) => self.before_coded_frame(header, is_wanted),
@@ -70,14 +73,16 @@ impl<'a> Needs<'a> {
         let is_motion_needed = self.next.is_some_and(|next| next.takes_motion_from(header));
         // A map of another size starts anew; where nothing is known of the next frame, nothing is needed, either.
         let is_segment_map_needed = self.segment_ids && header.segmentation.enabled;
-        let work =
-            if is_map_needed || is_motion_needed || is_segment_map_needed || (is_context_needed && header.adapts()) {
-                Work::Everything
-            } else if is_context_needed {
-                Work::Probabilities
-            } else {
-                Work::Nothing
-            };
+        let work = if is_map_needed {
+            Work::Map
+        } else if is_motion_needed || is_segment_map_needed || (is_context_needed && header.adapts()) {
+            Work::Blocks
+        } else if is_context_needed {
+            Work::Probabilities
+        } else {
+            Work::Nothing
+        };
+        let parses_blocks = matches!(work, Work::Blocks | Work::Map);
         if header.refresh_frame_context {
             self.contexts[context] = false;
         }
@@ -89,13 +94,13 @@ impl<'a> Needs<'a> {
         } else if header.resets_one_context() {
             self.contexts[usize::from(header.frame_context_idx)] = false;
         }
-        if work == Work::Everything && header.segmentation.enabled {
+        if parses_blocks && header.segmentation.enabled {
             self.segment_ids = header.segmentation.takes_map();
         }
         if header.resets_past() {
             self.segment_ids = false;
         }
-        self.next = (work == Work::Everything).then_some(header);
+        self.next = parses_blocks.then_some(header);
         work
     }
 }

@@ -8,7 +8,8 @@ pub struct ScanEntry {
     pub position: u16,
     /// Positions of two coefficients that come earlier; the first coefficient has none.
     pub neighbors: [u16; 2],
-    pub band: u16,
+    /// 6 times its band: where the contexts of the band begin.
+    pub contexts: u16,
 }
 
 /// The transform type's part in it: which way the coefficients are scanned.
@@ -64,13 +65,13 @@ static COL_16X16: [ScanEntry; 256] = entries(&COL_SCAN_16X16, 16, ScanOrder::Col
 static DEFAULT_32X32: [ScanEntry; 1024] = entries(&DEFAULT_SCAN_32X32, 32, ScanOrder::Default);
 
 const fn entries<const N: usize>(positions: &[u16; N], width: u16, order: ScanOrder) -> [ScanEntry; N] {
-    let mut out = [ScanEntry { position: 0, neighbors: [0; 2], band: 0 }; N];
+    let mut out = [ScanEntry { position: 0, neighbors: [0; 2], contexts: 0 }; N];
     let mut i = 0;
     while i < N {
         out[i] = ScanEntry {
             position: positions[i],
             neighbors: neighbors(positions[i], width, order),
-            band: band(i, width == 4),
+            contexts: 6 * band(i, width == 4),
         };
         i += 1;
     }

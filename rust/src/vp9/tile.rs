@@ -1,11 +1,13 @@
 //! Tiles (6.4.2 on): partitions, blocks, and the account of every bit that they take.
 
-use super::block::{BlockSize, Edge, Motion, Partition};
+use super::account::{Account, CellRectangle};
+use super::block::{BlockSize, Partition};
+use super::block_map::BlockMap;
 use super::compressed_header::CompressedHeader;
 use super::default_probabilities::KF_PARTITION_PROBS;
 use super::frame_header::FrameHeader;
+use super::mode_info::ModeInfo;
 use super::probabilities::{Counts, Probabilities};
-use super::tables::PARTITION_TREE;
 use crate::bool_decoder::BoolDecoder;
 use crate::error::{Error, Result};
 use crate::map::{FrameMap, Kind, Syntax};
@@ -20,21 +22,20 @@ pub struct FrameContext<'a> {
     pub probs: &'a Probabilities,
     pub mi_rows: usize,
     pub mi_cols: usize,
-    /// `PrevMvs` and `PrevRefFrames`, if `UsePrevFrameMvs`.
-    pub prev_motion: Option<&'a [Motion]>,
+    /// Those with `PrevMvs` and `PrevRefFrames`, if `UsePrevFrameMvs`.
+    pub prev_blocks: Option<&'a BlockMap>,
     /// `PrevSegmentIds`.
     pub prev_segment_ids: &'a [u8],
 }
 
 /// What the tiles of a frame leave for each other and for later frames; everything by units of 8 samples.
 pub struct FrameState {
-    pub above: Vec<Edge>,
-    /// `AbovePartitionContext`, a bit for each block size that the block above is narrower than.
-    pub above_partition: Vec<u8>,
+    pub blocks: BlockMap,
+    /// `AbovePartitionContext` by superblock: of each unit 4 bits, one for each block size that the block above is
+    /// narrower than.
+    pub above_partition: Vec<u32>,
     /// `AboveNonzeroContext`: a bit for each 4x4 column of a superblock, by superblock and plane.
     pub above_nonzero: Vec<[u16; 3]>,
-    /// Empty in intra frames, whose vectors nobody looks up.
-    pub motion: Vec<Motion>,
     /// Empty without segmentation.
     pub segment_ids: Vec<u8>,
     pub counts: Box<Counts>,
@@ -45,14 +46,14 @@ pub struct FrameState {
 impl FrameState {
     pub fn new(frame: &FrameContext) -> Self {
         let units = frame.mi_rows * frame.mi_cols;
+        let superblocks = frame.mi_cols.div_ceil(SUPERBLOCK);
         Self {
-            above: vec![Edge::default(); frame.mi_cols],
-            above_partition: vec![0; frame.mi_cols],
-            above_nonzero: vec![[0; 3]; frame.mi_cols.div_ceil(SUPERBLOCK)],
-            motion: vec![Motion::default(); if frame.header.frame_is_intra() { 0 } else { units }],
+            blocks: BlockMap::new(frame.mi_rows, frame.mi_cols),
+            above_partition: vec![0; superblocks],
+            above_nonzero: vec![[0; 3]; superblocks],
             segment_ids: vec![0; if frame.header.segmentation.enabled { units } else { 0 }],
             counts: Box::default(),
-            covered: vec![false; frame.mi_rows.div_ceil(SUPERBLOCK) * frame.mi_cols.div_ceil(SUPERBLOCK)],
+            covered: vec![false; frame.mi_rows.div_ceil(SUPERBLOCK) * superblocks],
         }
     }
 }
@@ -76,37 +77,49 @@ pub struct Place {
     pub cols: usize,
 }
 
-/// A superblock's account.
-#[derive(Default)]
-struct Account {
-    /// By class of syntax.
-    bits: [u32; 4],
-    /// Units of 8x8 samples that blocks covered, and the sum of their quantizer indices.
-    units: u32,
-    qidx_sum: u32,
-    kind: u8,
+impl Place {
+    /// The whole block.
+    #[inline(always)]
+    fn cells(&self) -> CellRectangle {
+        self.cells_at(0, 0, 2 * self.size.height8(), 2 * self.size.width8())
+    }
+
+    /// A part of the block that begins within the picture, in cells from the block's corner.
+    #[inline(always)]
+    pub fn cells_at(&self, row: usize, col: usize, rows: usize, cols: usize) -> CellRectangle {
+        CellRectangle {
+            row: self.row % SUPERBLOCK * 2 + row,
+            col: self.col % SUPERBLOCK * 2 + col,
+            rows,
+            cols,
+            rows_inside: rows.min(2 * self.rows - row),
+            cols_inside: cols.min(2 * self.cols - col),
+        }
+    }
 }
 
-/// One tile's parser. `ADAPT`: symbols are counted for the adaptation of the probabilities.
-pub struct Tile<'a, const ADAPT: bool> {
+/// One tile's parser. Without `COSTS` it leaves `map` as it is: it parses for the sake of what later frames take over.
+pub struct Tile<'a, const COSTS: bool> {
     pub(super) frame: &'a FrameContext<'a>,
     pub(super) state: &'a mut FrameState,
     pub(super) map: &'a mut FrameMap,
     pub(super) area: TileArea,
     pub(super) d: BoolDecoder<'a>,
-    pub(super) left: [Edge; SUPERBLOCK],
-    left_partition: [u8; SUPERBLOCK],
+    /// `LeftPartitionContext`, as that above.
+    left_partition: u32,
     /// `LeftNonzeroContext`: a bit for each 4x4 row of the superblock, by plane.
     pub(super) left_nonzero: [u16; 3],
     /// `TokenCache` by position within the transform block.
     pub(super) token_cache: [u8; 1024],
-    account: Account,
+    pub(super) account: Account,
+    /// Units of 8x8 samples that the superblock's blocks covered so far.
+    units: u32,
     /// Bits of the current block that its vectors and reference frames took, and those already spread over cells.
     pub(super) motion_bits: u32,
     pub(super) spread_bits: u32,
 }
 
-impl<'a, const ADAPT: bool> Tile<'a, ADAPT> {
+impl<'a, const COSTS: bool> Tile<'a, COSTS> {
     /// Parses the tile in `bytes` (`decode_tile`, 6.4.2).
     pub fn parse(
         bytes: &'a [u8],
@@ -122,54 +135,52 @@ impl<'a, const ADAPT: bool> Tile<'a, ADAPT> {
             map,
             area,
             d,
-            left: [Edge::default(); SUPERBLOCK],
-            left_partition: [0; SUPERBLOCK],
+            left_partition: 0,
             left_nonzero: [0; 3],
             token_cache: [0; 1024],
             account: Account::default(),
+            units: 0,
             motion_bits: 0,
             spread_bits: 0,
         };
-        tile.map.overhead_bits += tile.d.tell() as u64;
+        if COSTS {
+            tile.map.overhead_bits += tile.d.tell() as u64;
+        }
         for row in (area.row_start..area.row_end).step_by(SUPERBLOCK) {
             tile.clear_left_context();
             for col in (area.col_start..area.col_end).step_by(SUPERBLOCK) {
                 tile.superblock(row, col)?;
             }
         }
-        tile.map.overhead_bits += tile.d.finish()? as u64;
+        let padding = tile.d.finish()?;
+        if COSTS {
+            tile.map.overhead_bits += padding as u64;
+        }
         Ok(())
     }
 
     fn clear_left_context(&mut self) {
-        self.left = [Edge::default(); SUPERBLOCK];
-        self.left_partition = [0; SUPERBLOCK];
+        self.left_partition = 0;
         self.left_nonzero = [0; 3];
     }
 
     fn superblock(&mut self, row: usize, col: usize) -> Result<()> {
         let start = self.d.tell();
         let range = self.d.range();
-        self.account = Account::default();
+        self.units = 0;
         self.partition(row, col, 3, 0.0)?;
         self.d.check()?;
-        let rows = SUPERBLOCK.min(self.frame.mi_rows - row);
-        let cols = SUPERBLOCK.min(self.frame.mi_cols - col);
-        let units = (rows * cols) as u32;
-        let account = &self.account;
-        let unit = row / SUPERBLOCK * self.map.cols + col / SUPERBLOCK;
-        let is_covered = std::mem::replace(&mut self.state.covered[unit], true);
-        if account.units != units || is_covered {
+        let units = SUPERBLOCK.min(self.frame.mi_rows - row) * SUPERBLOCK.min(self.frame.mi_cols - col);
+        let (row, col) = (row / SUPERBLOCK, col / SUPERBLOCK);
+        let covered = &mut self.state.covered[row * self.state.above_nonzero.len() + col];
+        if self.units as usize != units || std::mem::replace(covered, true) {
             return Err(Error::corrupt("a superblock is not covered exactly once", start));
         }
-        for (class, &bits) in self.map.syntax.iter_mut().zip(&account.bits) {
-            class[unit] = bits;
+        if COSTS {
+            // A range's loss is the fraction of a bit that is spent but not yet shifted in.
+            let fraction = (range as f32 / self.d.range() as f32).log2();
+            self.account.close(self.map, row, col, (self.d.tell() - start) as f32 + fraction);
         }
-        // A range's loss is the fraction of a bit that is spent but not yet shifted in.
-        let fraction = (range as f32 / self.d.range() as f32).log2();
-        self.map.information[unit] = (self.d.tell() - start) as f32 + fraction;
-        self.map.qp[unit] = ((account.qidx_sum + units / 2) / units) as i16;
-        self.map.kind[unit] = account.kind;
         Ok(())
     }
 
@@ -186,11 +197,11 @@ impl<'a, const ADAPT: bool> Tile<'a, ADAPT> {
         let has_cols = col + half < self.frame.mi_cols;
         let partition = self.read_partition(row, col, log2, has_rows, has_cols);
         let bits = (self.d.tell() - start) as u32;
-        if bits > 0 {
+        if COSTS && bits > 0 {
             let rows = units.min(self.frame.mi_rows - row);
             let cols = units.min(self.frame.mi_cols - col);
             share += bits as f32 / (4 * rows * cols) as f32;
-            self.account.bits[Syntax::Mode as usize] += bits;
+            self.account.add(Syntax::Mode, bits);
         }
         let size = BlockSize::of_partition(partition, log2);
         if size.is_sub8x8() || partition == Partition::None {
@@ -217,29 +228,28 @@ impl<'a, const ADAPT: bool> Tile<'a, ADAPT> {
                 }
             }
         }
-        let right = (col + units).min(self.frame.mi_cols);
-        self.state.above_partition[col..right].fill(15 << size.width4_log2() & 15);
-        let top = row % SUPERBLOCK;
-        self.left_partition[top..top + units].fill(15 << size.height4_log2() & 15);
+        let above = &mut self.state.above_partition[col / SUPERBLOCK];
+        set_partition_context(above, col, units, size.width4_log2());
+        set_partition_context(&mut self.left_partition, row, units, size.height4_log2());
         Ok(())
     }
 
     fn read_partition(&mut self, row: usize, col: usize, log2: u32, has_rows: bool, has_cols: bool) -> Partition {
-        let above = self.state.above_partition[col] >> log2 & 1;
-        let left = self.left_partition[row % SUPERBLOCK] >> log2 & 1;
-        let ctx = usize::from(left * 2 + above) + log2 as usize * 4;
+        let context_bit = |context: u32, unit: usize| (context >> (unit % SUPERBLOCK * 4) >> log2 & 1) as usize;
+        let above = context_bit(self.state.above_partition[col / SUPERBLOCK], col);
+        let left = context_bit(self.left_partition, row);
+        let ctx = left * 2 + above + log2 as usize * 4;
         let probs = if self.frame.header.frame_is_intra() { &KF_PARTITION_PROBS } else { &self.frame.probs.partition };
         let probs = &probs[ctx];
         let partition = match (has_rows, has_cols) {
-            (true, true) => [Partition::None, Partition::Horizontal, Partition::Vertical, Partition::Split]
-                [self.d.tree(&PARTITION_TREE, probs)],
+            (true, true) => {
+                [Partition::None, Partition::Horizontal, Partition::Vertical, Partition::Split][self.d.unary(probs)]
+            }
             (false, true) if !self.d.read(probs[1]) => Partition::Horizontal,
             (true, false) if !self.d.read(probs[2]) => Partition::Vertical,
             _ => Partition::Split,
         };
-        if ADAPT {
-            self.state.counts.partition[ctx][partition as usize] += 1;
-        }
+        self.state.counts.partition[ctx][partition as usize] += 1;
         partition
     }
 
@@ -255,27 +265,39 @@ impl<'a, const ADAPT: bool> Tile<'a, ADAPT> {
         let start = self.d.tell();
         self.motion_bits = 0;
         self.spread_bits = 0;
-        let mut mode = if self.frame.header.frame_is_intra() {
-            self.intra_frame_mode_info(&place)
+        let mut mode = ModeInfo::default();
+        if self.frame.header.frame_is_intra() {
+            self.intra_frame_mode_info(&place, &mut mode);
         } else {
-            self.inter_frame_mode_info(&place)?
-        };
+            self.inter_frame_mode_info(&place, &mut mode)?;
+        }
         let mode_bits = (self.d.tell() - start) as u32;
-        let cells = (4 * place.rows * place.cols) as f32;
-        let share = share + (mode_bits - self.spread_bits) as f32 / cells;
-        self.map.cells.add(2 * row, 2 * col, 2 * place.rows, 2 * place.cols, share);
-        let [luma, chroma] = self.residual(&place, &mut mode);
-        let account = &mut self.account;
-        account.bits[Syntax::Mode as usize] += mode_bits - self.motion_bits;
-        account.bits[Syntax::Motion as usize] += self.motion_bits;
-        account.bits[Syntax::Luma as usize] += luma;
-        account.bits[Syntax::Chroma as usize] += chroma;
         let units = (place.rows * place.cols) as u32;
-        account.units += units;
-        account.qidx_sum += units * u32::from(self.frame.header.qidx[usize::from(mode.segment_id)]);
-        let kind = if self.frame.header.lossless { Kind::Raw } else { mode.kind };
-        account.kind = account.kind.max(kind as u8);
-        self.remember(&place, &mode);
+        self.units += units;
+        if COSTS {
+            let cells = place.cells();
+            self.account.add_to_cells(&cells, share + cells.share(mode_bits - self.spread_bits));
+        }
+        let [luma, chroma] = self.residual(&place, &mut mode);
+        if COSTS {
+            self.account.add(Syntax::Mode, mode_bits - self.motion_bits);
+            self.account.add(Syntax::Motion, self.motion_bits);
+            self.account.add(Syntax::Luma, luma);
+            self.account.add(Syntax::Chroma, chroma);
+            let header = self.frame.header;
+            let kind = if header.lossless { Kind::Raw } else { mode.kind };
+            self.account.add_units(units, header.qidx[usize::from(mode.segment_id)], kind);
+        }
+        self.state.blocks.put(&place, &mode);
         Ok(())
     }
+}
+
+/// Notes for `units` units from `start` on that their block is 4 << `size4_log2` samples wide or high.
+#[inline(always)]
+fn set_partition_context(context: &mut u32, start: usize, units: usize, size4_log2: u32) {
+    let mask = (u64::MAX >> (64 - 4 * units)) as u32;
+    let sizes = 0x1111_1111 * (15 << size4_log2 & 15);
+    let shift = start % SUPERBLOCK * 4;
+    *context = *context & !(mask << shift) | (sizes & mask) << shift;
 }

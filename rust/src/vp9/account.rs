@@ -1,0 +1,92 @@
+//! The account of a superblock: every bit that its blocks take, by class of syntax and spread over cells.
+
+use super::tile::SUPERBLOCK;
+use crate::map::{FrameMap, Kind, Syntax};
+
+/// Cells of 4x4 luma samples along a superblock.
+const CELLS: usize = 2 * SUPERBLOCK;
+
+/// A rectangle of cells within a superblock; `rows_inside` and `cols_inside` are what of it lies within the picture.
+#[derive(Clone, Copy)]
+pub struct CellRectangle {
+    pub row: usize,
+    pub col: usize,
+    pub rows: usize,
+    pub cols: usize,
+    pub rows_inside: usize,
+    pub cols_inside: usize,
+}
+
+impl CellRectangle {
+    /// What each cell has of `bits` that are spread evenly over those within the picture.
+    #[inline(always)]
+    pub fn share(&self, bits: u32) -> f32 {
+        bits as f32 / (self.rows_inside * self.cols_inside) as f32
+    }
+}
+
+#[derive(Default)]
+pub struct Account {
+    /// By class of syntax.
+    bits: [u32; 4],
+    /// Units of 8x8 samples that blocks covered, and the sum of their quantizer indices.
+    units: u32,
+    qidx_sum: u32,
+    kind: u8,
+    /// Also beyond the picture's edge, so that blocks are filled without a look at it.
+    cells: [[f32; CELLS]; CELLS],
+}
+
+impl Account {
+    #[inline(always)]
+    pub fn add(&mut self, class: Syntax, bits: u32) {
+        self.bits[class as usize] += bits;
+    }
+
+    /// Adds `share` to each cell.
+    #[inline(always)]
+    pub fn add_to_cells(&mut self, area: &CellRectangle, share: f32) {
+        let lines = &mut self.cells[area.row..][..area.rows];
+        // Of constant width each, so that filling a line takes no loop.
+        match area.cols {
+            1 => add_to_lines::<1>(lines, area.col, share),
+            2 => add_to_lines::<2>(lines, area.col, share),
+            4 => add_to_lines::<4>(lines, area.col, share),
+            8 => add_to_lines::<8>(lines, area.col, share),
+            _ => add_to_lines::<16>(lines, area.col, share),
+        }
+    }
+
+    #[inline(always)]
+    pub fn add_units(&mut self, units: u32, qidx: u8, kind: Kind) {
+        self.units += units;
+        self.qidx_sum += units * u32::from(qidx);
+        self.kind = self.kind.max(kind as u8);
+    }
+
+    /// Writes it into the map of the frame, whose superblocks are each written once, and begins anew. `row` and `col`
+    /// are the superblock's place among them.
+    pub fn close(&mut self, map: &mut FrameMap, row: usize, col: usize, information: f32) {
+        let unit = row * map.cols + col;
+        for (class, &bits) in map.syntax.iter_mut().zip(&self.bits) {
+            class[unit] = bits;
+        }
+        map.information[unit] = information;
+        map.qp[unit] = ((self.qidx_sum + self.units / 2) / self.units.max(1)) as i16;
+        map.kind[unit] = self.kind;
+        let (top, left) = (row * CELLS, col * CELLS);
+        let width = CELLS.min(map.cells.cols - left);
+        let lines = map.cells.bits.chunks_exact_mut(map.cells.cols).skip(top);
+        for (line, cells) in lines.zip(&self.cells) {
+            line[left..left + width].copy_from_slice(&cells[..width]);
+        }
+        *self = Self::default();
+    }
+}
+
+#[inline(always)]
+fn add_to_lines<const WIDTH: usize>(lines: &mut [[f32; CELLS]], col: usize, share: f32) {
+    for line in lines {
+        line[col..][..WIDTH].iter_mut().for_each(|cell| *cell += share);
+    }
+}
