@@ -173,6 +173,8 @@ _SVT = {"preset": "12", "g": "8", "svtav1-params": "lp=1"}
 CLIPS: Mapping[str, Recipe] = {
     "plain": Recipe(arguments=_x264()),
     "pyramid": Recipe(arguments=_x264("b-pyramid=normal:bframes=5:b-adapt=0:ref=4", frames=40)),
+    "strict_pyramid": Recipe(arguments=_x264("b-pyramid=strict:bframes=3:b-adapt=0:ref=16:keyint=60", frames=50)),
+    "inner_intra": Recipe(arguments=_x264("bframes=0:ref=1:keyint=60:min-keyint=60", frames=20)),
     "open_gop": Recipe(arguments=_x264("open-gop=1:b-adapt=0", frames=40)),
     "intra_refresh": Recipe(arguments=_x264("intra-refresh=1:bframes=0", frames=40)),
     "refresh_with_b": Recipe(arguments=_x264("intra-refresh=1:bframes=3:ref=4:scenecut=0", frames=60)),
@@ -206,6 +208,9 @@ CLIPS: Mapping[str, Recipe] = {
         ".webm", arguments={"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8", "g": "12"}}
     ),
     "av1": Recipe(".mkv", arguments={"codec": "libsvtav1", "frames": 16, "options": _SVT}),
+    "av1_layers": Recipe(
+        arguments={"codec": "libsvtav1", "frames": 40, "size": (96, 80), "options": {**_SVT, "g": "24"}}
+    ),
     "hevc_ctb16": Recipe(arguments=_x265("ctu=16:min-cu-size=8")),
     "hevc_ctb32": Recipe(arguments=_x265("ctu=32:aq-mode=2:qg-size=8")),
     "hevc_ctb64": Recipe(arguments=_x265("ctu=64:no-wpp=1")),

@@ -225,6 +225,29 @@ pub mod written {
         bits.chunks(8).map(|c| c.iter().enumerate().fold(0, |b, (i, &v)| b | v << (7 - i))).collect()
     }
 
+    /// Syntax elements, one call after the other.
+    #[derive(Debug, Default, Clone)]
+    pub struct BitWriter(Vec<u8>);
+
+    impl BitWriter {
+        /// `u(n)`.
+        pub fn u(mut self, n: u32, value: u32) -> Self {
+            self.0.extend((0..n).rev().map(|i| (value >> i) as u8 & 1));
+            self
+        }
+
+        /// `ue(v)` of each value.
+        pub fn ue(mut self, values: &[u32]) -> Self {
+            values.iter().for_each(|&value| put_ue(&mut self.0, value));
+            self
+        }
+
+        /// Bytes: a stop bit, and zeros up to the end of the last one.
+        pub fn bytes(&self) -> Vec<u8> {
+            pack(&self.clone().u(1, 1).0)
+        }
+    }
+
     /// `ue(v)` codes, one after the other, and zeros behind them.
     pub fn ue_codes(values: &[u32]) -> Vec<u8> {
         let mut bits = vec![];

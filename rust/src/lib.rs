@@ -2,6 +2,7 @@
 //!
 //! Bytes in, maps out: no pixels are reconstructed, no files are opened, and only `python` knows of Python.
 
+pub mod av1;
 pub mod bits;
 pub mod bool_decoder;
 pub mod cabac;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::map::{Buffers, FrameMap};
 use crate::packet::PacketHeader;
-use crate::{h264, hevc, vp9};
+use crate::{av1, h264, hevc, vp9};
 
 /// Most states of the parameter sets that are kept: each takes a few kilobytes, and a packet of a few bytes makes one.
 pub const MAX_STATES: usize = 1 << 15;
@@ -24,6 +24,7 @@ enum Scanner {
     H264(h264::Scanner),
     Hevc(Box<hevc::Scanner>),
     Vp9(Box<vp9::Scanner>),
+    Av1(Box<av1::Scanner>),
 }
 
 /// What a frame's packets are read with.
@@ -33,6 +34,8 @@ pub enum State {
     Hevc(Arc<hevc::ParameterSets>),
     /// A frame cannot be read without the ones before it: `vp9::ChainParser` does that.
     Chain,
+    /// Of AV1 only headers are read.
+    HeadersOnly,
     /// The parameter sets had changed `MAX_STATES` times before.
     TooMany,
 }
@@ -50,6 +53,7 @@ impl State {
                 hevc::frame_map(sets, packets, &mut scratch.hevc)
             }
             Self::Chain => Err(Error::unsupported("reading a VP9 frame without the ones before it", 0)),
+            Self::HeadersOnly => Err(Error::unsupported("reading the costs of AV1 frames", 0)),
             Self::TooMany => {
                 let limit = MAX_STATES as u64;
                 Err(Error::limit("the number of changes of the parameter sets before the packet", limit + 1, limit))
@@ -70,7 +74,7 @@ impl State {
         match (self, other) {
             (Self::H264(a), Self::H264(b)) => Arc::ptr_eq(a, b),
             (Self::Hevc(a), Self::Hevc(b)) => Arc::ptr_eq(a, b),
-            (Self::Chain, Self::Chain) => true,
+            (Self::Chain, Self::Chain) | (Self::HeadersOnly, Self::HeadersOnly) => true,
             _ => false,
         }
     }
@@ -92,6 +96,7 @@ impl Stream {
             "h264" => Scanner::H264(h264::Scanner::new(extradata)),
             "hevc" => Scanner::Hevc(Box::new(hevc::Scanner::new(extradata))),
             "vp9" => Scanner::Vp9(Box::new(vp9::Scanner::new())),
+            "av1" => Scanner::Av1(Box::new(av1::Scanner::new(extradata))),
             _ => return None,
         };
         Some(Self { scanner, states: vec![] })
@@ -99,7 +104,7 @@ impl Stream {
 
     /// Whether every frame's costs can be read from its own packets.
     pub fn has_packet_access(&self) -> bool {
-        !matches!(self.scanner, Scanner::Vp9(_))
+        matches!(self.scanner, Scanner::H264(_) | Scanner::Hevc(_))
     }
 
     /// Whether the parameter sets known so far allow pictures that are fields.
@@ -113,7 +118,7 @@ impl Stream {
         match &self.scanner {
             Scanner::H264(scanner) => scanner.parameter_sets().is_shown_as_decoded(),
             Scanner::Hevc(_) => false,
-            Scanner::Vp9(_) => true,
+            Scanner::Vp9(_) | Scanner::Av1(_) => true,
         }
     }
 
@@ -123,6 +128,7 @@ impl Stream {
             Scanner::H264(scanner) => scanner.set_extradata(extradata),
             Scanner::Hevc(scanner) => scanner.set_extradata(extradata),
             Scanner::Vp9(_) => {}
+            Scanner::Av1(scanner) => scanner.set_extradata(extradata),
         }
     }
 
@@ -133,6 +139,7 @@ impl Stream {
             Scanner::H264(scanner) => scanner.scan(packet),
             Scanner::Hevc(scanner) => scanner.scan(packet),
             Scanner::Vp9(scanner) => scanner.scan(packet),
+            Scanner::Av1(scanner) => scanner.scan(packet),
         };
         (handle, header)
     }
@@ -142,6 +149,7 @@ impl Stream {
             Scanner::H264(scanner) => State::H264(scanner.parameter_sets()),
             Scanner::Hevc(scanner) => State::Hevc(scanner.parameter_sets()),
             Scanner::Vp9(_) => State::Chain,
+            Scanner::Av1(_) => State::HeadersOnly,
         };
         if self.states.len() <= MAX_STATES && self.states.last().is_none_or(|last| !last.is_same(&now)) {
             self.states.push(if self.states.len() < MAX_STATES { now } else { State::TooMany });

@@ -18,12 +18,11 @@ from mediaref.errors import (
     MediaRefError,
     UnsupportedBitstreamError,
 )
-from mediaref.native_costs import frame_costs
+from mediaref.native_costs import COSTED_CODECS, frame_costs
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.orientation import Orientation
-from mediaref.video_decoder.packets import PARSED_CODECS
 
 if TYPE_CHECKING:
     from mediaref._native import FrameCosts, ParseError
@@ -172,9 +171,9 @@ def _parsed_index(
     video: str | os.PathLike[str] | Source | VideoIndex, storage_options: StorageOptions | None
 ) -> VideoIndex:
     index = VideoIndex.open(video, storage_options=storage_options)
-    if index.parser is None:
+    if index.codec not in COSTED_CODECS:
         raise UnsupportedBitstreamError(
-            f"{index.source.name}: bit costs of {index.codec} are not read; only those of {', '.join(PARSED_CODECS)}"
+            f"{index.source.name}: bit costs of {index.codec} are not read; only those of {', '.join(COSTED_CODECS)}"
         )
     return index
 

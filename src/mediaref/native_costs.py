@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: The frames that a packet holds, the hidden ones first, or why it cannot be parsed.
 Costs: TypeAlias = "list[FrameCosts] | ParseError"
 
+#: Codecs whose bits are read.
+COSTED_CODECS = ("h264", "hevc", "vp9")
+
 #: Maps of frames that are parsed in one go may take this much memory, as far as each thread still has some to do.
 _WINDOW_BYTES = 64 << 20
 _FEWEST_A_THREAD = 4

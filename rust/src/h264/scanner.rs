@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::parameter_sets::{ParameterSets, PocCycle, PocType};
+use super::references::References;
 use super::slice_header::{NalHeader, PictureStructure, SliceHeader};
 use crate::bits::{BitReader, Rbsp};
 use crate::map::PictureType;
-use crate::packet::{Dependencies, PacketHeader};
+use crate::packet::PacketHeader;
 
 /// Bytes of a slice NAL unit that its header surely fits in: only the header is read here.
 const HEADER_BYTES: usize = 1024;
@@ -15,6 +16,7 @@ const HEADER_BYTES: usize = 1024;
 pub struct Scanner {
     sets: Arc<ParameterSets>,
     order: PictureOrder,
+    references: References,
     sequence: i32,
     /// The field that waits for its other half: structure, `frame_num`.
     open_field: Option<(PictureStructure, u32)>,
@@ -39,13 +41,18 @@ impl Scanner {
     /// Reads the next packet's headers. What is damaged counts as absent: the row tells what could be read.
     pub fn scan(&mut self, packet: &[u8]) -> PacketHeader {
         let mut row = PacketHeader::default();
-        let mut first: Option<SliceHeader> = None;
+        let mut slices: Vec<SliceHeader> = vec![];
         let mut recovery_point: Option<RecoveryPoint> = None;
-        for range in self.sets.framing.split(packet).unwrap_or_default() {
+        self.references.next_packet();
+        let units = self.sets.framing.split(packet).unwrap_or_else(|_| {
+            self.references.lose_track();
+            vec![]
+        });
+        for range in units {
             let nal = &packet[range];
             let header = NalHeader::parse(nal[0]);
             match header.nal_unit_type {
-                1 | 2 | 5 => self.scan_slice(header, nal, &mut first, &mut row),
+                1 | 2 | 5 => self.scan_slice(header, nal, &mut slices, &mut row),
                 6 => {
                     recovery_point = recovery_point.or_else(|| RecoveryPoint::find(&nal[1..]));
                     self.add_parameter_set(nal);
@@ -54,14 +61,13 @@ impl Scanner {
                 _ => {}
             }
         }
-        if let Some(slice) = first {
-            self.finish_row(&slice, &mut row);
-            let is_intra = row.picture_type == Some(PictureType::I);
-            row.depends_on = if row.is_idr { Dependencies::NONE } else { Dependencies::ALL };
-            if let Some(point) = recovery_point.filter(|point| is_intra || point.exact_match_flag) {
-                row.is_recovery_point = true;
-                row.recovery_frames = if row.is_idr { 0 } else { point.recovery_frame_cnt };
-            }
+        let Some(first) = slices.first() else { return row };
+        self.finish_row(first, &mut row);
+        row.depends_on = self.references.next(&slices, row.poc);
+        let is_intra = row.picture_type == Some(PictureType::I);
+        if let Some(point) = recovery_point.filter(|point| is_intra || point.exact_match_flag) {
+            row.is_recovery_point = true;
+            row.recovery_frames = if row.is_idr { 0 } else { point.recovery_frame_cnt };
         }
         row
     }
@@ -73,22 +79,22 @@ impl Scanner {
         }
     }
 
-    fn scan_slice(&mut self, header: NalHeader, nal: &[u8], first: &mut Option<SliceHeader>, row: &mut PacketHeader) {
-        let is_first = first.is_none();
-        // `first_mb_in_slice` and `slice_type` take at most 8 bytes even with absurd values.
-        let length = nal.len().min(if is_first { HEADER_BYTES } else { 16 });
-        self.rbsp.assign(&nal[1..length]);
-        if is_first {
-            let Ok(slice) = SliceHeader::parse(header, &self.rbsp, &self.sets) else { return };
-            if slice.redundant_pic_cnt > 0 {
-                return;
+    fn scan_slice(&mut self, header: NalHeader, nal: &[u8], slices: &mut Vec<SliceHeader>, row: &mut PacketHeader) {
+        self.rbsp.assign(&nal[1..nal.len().min(HEADER_BYTES)]);
+        match SliceHeader::parse(header, &self.rbsp, &self.sets) {
+            Ok(slice) if slice.redundant_pic_cnt > 0 => {}
+            Ok(slice) => {
+                let picture_type = slice.slice_type.picture_type();
+                row.picture_type = Some(row.picture_type.map_or(picture_type, |t| t.or(picture_type)));
+                row.is_referenced |= header.nal_ref_idc != 0;
+                slices.push(slice);
             }
-            row.picture_type = Some(slice.slice_type.picture_type());
-            row.is_referenced = header.nal_ref_idc != 0;
-            *first = Some(slice);
-        } else if let Ok(slice_type) = SliceHeader::peek_slice_type(&self.rbsp) {
-            row.picture_type = row.picture_type.map(|t| t.or(slice_type.picture_type()));
-            row.is_referenced |= header.nal_ref_idc != 0;
+            Err(_) => {
+                self.references.lose_track();
+                if let (Some(picture_type), Ok(other)) = (row.picture_type, SliceHeader::peek_slice_type(&self.rbsp)) {
+                    row.picture_type = Some(picture_type.or(other.picture_type()));
+                }
+            }
         }
     }
 
@@ -99,7 +105,7 @@ impl Scanner {
         row.width = slice.sps.crop.width;
         row.height = slice.sps.crop.height;
         // Both restart the count: what comes after is displayed after all that came before.
-        let restarts = row.is_idr || slice.resets_order;
+        let restarts = row.is_idr || slice.marking.resets_order;
         if restarts && !row.is_second_field {
             self.sequence = self.sequence.saturating_add(1);
         }
@@ -181,7 +187,7 @@ impl PictureOrder {
             PocType::DecodingOrder => self.type_2(slice),
         };
         self.prev_frame_num = slice.frame_num;
-        if slice.resets_order {
+        if slice.marking.resets_order {
             // 8.2.1: after such a picture, its own count is as if it were an IDR picture.
             self.prev_frame_num = 0;
             self.prev_frame_num_offset = 0;

@@ -60,6 +60,26 @@ impl NalHeader {
     }
 }
 
+/// A command of `ref_pic_list_modification` (7.3.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PicNumOperation {
+    /// `abs_diff_pic_num_minus1 + 1`, to be added to the number before.
+    Step(i64),
+    /// Of long-term references, or of the multiview extension.
+    Other,
+}
+
+/// `dec_ref_pic_marking` (7.3.3.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marking {
+    /// `difference_of_pic_nums_minus1 + 1` of each short-term picture to be marked as unused (operation 1).
+    pub unused: Vec<i64>,
+    /// There are other operations, or the picture becomes a long-term reference.
+    pub has_others: bool,
+    /// Operation 5: the picture resets frame numbers and picture order count.
+    pub resets_order: bool,
+}
+
 #[derive(Debug, Clone)]
 pub struct SliceHeader {
     pub nal: NalHeader,
@@ -77,8 +97,9 @@ pub struct SliceHeader {
     pub delta_pic_order_cnt: [i32; 2],
     pub redundant_pic_cnt: u32,
     pub num_ref_idx_active: [u32; 2],
-    /// `memory_management_control_operation` 5: the picture resets frame numbers and picture order count.
-    pub resets_order: bool,
+    /// Commands that modify `RefPicList0`.
+    pub list_operations: Vec<PicNumOperation>,
+    pub marking: Marking,
     pub cabac_init_idc: usize,
     pub slice_qp: i32,
     /// Where slice data begins in the RBSP.
@@ -131,7 +152,8 @@ impl SliceHeader {
             delta_pic_order_cnt: [0; 2],
             redundant_pic_cnt: 0,
             num_ref_idx_active: pps.num_ref_idx_default_active,
-            resets_order: false,
+            list_operations: vec![],
+            marking: Marking::default(),
             cabac_init_idc: 0,
             slice_qp: 0,
             bits: 0,
@@ -200,8 +222,11 @@ impl SliceHeader {
         if self.num_ref_idx_active[..lists].iter().any(|&count| count > 32) {
             return Err(Error::corrupt("more than 32 active reference indices", r.pos()));
         }
-        for _ in 0..lists {
-            skip_ref_pic_list_modification(r)?;
+        for list in 0..lists {
+            let operations = parse_ref_pic_list_modification(r)?;
+            if list == 0 {
+                self.list_operations = operations;
+            }
         }
         let explicit_p = self.pps.weighted_pred_flag && lists == 1;
         if explicit_p || (self.pps.weighted_bipred_idc == 1 && is_b) {
@@ -236,20 +261,24 @@ impl SliceHeader {
     // 7.3.3.3
     fn parse_dec_ref_pic_marking(&mut self, r: &mut BitReader) -> Result<()> {
         if self.nal.is_idr() {
-            r.skip(2); // no_output_of_prior_pics_flag, long_term_reference_flag
+            r.skip(1); // no_output_of_prior_pics_flag
+            self.marking.has_others = r.flag(); // long_term_reference_flag
             return Ok(());
         }
         if !r.flag() {
             return Ok(());
         }
         loop {
-            match r.ue()? {
+            let operation = r.ue()?;
+            match operation {
                 0 => return Ok(()),
-                1 | 2 | 4 | 6 => _ = r.ue()?,
+                1 => self.marking.unused.push(i64::from(r.ue()?) + 1),
+                2 | 4 | 6 => _ = r.ue()?,
                 3 => _ = (r.ue()?, r.ue()?),
-                5 => self.resets_order = true,
+                5 => self.marking.resets_order = true,
                 _ => return Err(Error::corrupt("memory_management_control_operation above 6", r.pos())),
             }
+            self.marking.has_others |= operation != 1;
             r.check()?;
         }
     }
@@ -304,18 +333,22 @@ fn skip_se(r: &mut BitReader, count: usize) -> Result<()> {
 }
 
 // 7.3.3.1
-fn skip_ref_pic_list_modification(r: &mut BitReader) -> Result<()> {
+fn parse_ref_pic_list_modification(r: &mut BitReader) -> Result<Vec<PicNumOperation>> {
+    let mut operations = vec![];
     if !r.flag() {
-        return Ok(());
+        return Ok(operations);
     }
     loop {
-        match r.ue()? {
-            3 => return Ok(()),
-            0..=2 => _ = r.ue()?,
-            // The multiview extension's operations.
-            4 | 5 => _ = r.ue()?,
+        operations.push(match r.ue()? {
+            0 => PicNumOperation::Step(-i64::from(r.ue()?) - 1),
+            1 => PicNumOperation::Step(i64::from(r.ue()?) + 1),
+            2 | 4 | 5 => {
+                r.ue()?;
+                PicNumOperation::Other
+            }
+            3 => return Ok(operations),
             _ => return Err(Error::corrupt("modification_of_pic_nums_idc above 5", r.pos())),
-        }
+        });
         r.check()?;
     }
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mediaref.native_costs import COSTED_CODECS
 from mediaref.storage import locate
 from mediaref.video_decoder.container import opened
 from mediaref.video_decoder.index import VideoIndex
@@ -43,7 +44,7 @@ def report(video: str) -> dict[str, Any]:
         "bit_rate": None if index.bit_rate is None else round(index.bit_rate),
         "key_frames": int(index.is_key.sum()),
         "unreferenced_frames": None if index.parser is None else int((~index.is_referenced).sum()),
-        "bit_costs": "not read for this codec" if index.parser is None else "read",
+        "bit_costs": "read" if index.codec in COSTED_CODECS else "not read for this codec",
     }
     with opened(source) as (container, shown):
         streams = [

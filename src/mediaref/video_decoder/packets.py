@@ -29,8 +29,8 @@ _log = logging.getLogger("mediaref")
 #: A time that the container does not tell.
 NO_TIME = np.iinfo(np.int64).min
 
-#: Codecs whose headers and bits the native module reads.
-PARSED_CODECS = frozenset({"h264", "hevc", "vp9"})
+#: Codecs whose headers the native module reads.
+PARSED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
 
 _DECODER_SIDE_DATA = frozenset({"new_extradata", "palette", "param_change"})
 

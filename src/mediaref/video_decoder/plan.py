@@ -46,9 +46,9 @@ class DecodePlan:
         For each frame, decoding starts at the last packet from which it comes out exactly: an IDR picture, or an
         intra picture with a recovery point if the frame is shown after it, or the beginning of a gradual refresh that
         is complete by then. From there on, only those packets are fed that the frames depend on, where the codec's
-        headers are read: by the reference picture sets of HEVC, the reference slots and contexts of VP9; of H.264 all
-        that are referenced at all, for its decoders must see them to keep their buffers right. Headers
-        that matter and have not been read yet are read now; see `VideoIndex.with_headers`.
+        headers are read: by the reference lists and marking of H.264, the reference picture sets of HEVC, the reference
+        slots and contexts of VP9, the reference slots of AV1. Headers that matter and have not been read yet are read
+        now; see `VideoIndex.with_headers`.
         """
         index.check([int(frame) for frame in frames])
         index = index.with_headers(int(frame) for frame in frames)
@@ -277,6 +277,10 @@ def _needed(table: PacketTable, rows: range, targets: set[int]) -> list[int]:
     is_second = table.is_second_field[window].tolist()
     is_fed = table.picture_type[window] == 0  # whatever such a packet is there for
     is_fed[[0, *(row - rows.start for row in targets)]] = True
+    if table.recovery_frames[rows.start]:
+        # Decoders show nothing before the picture that completes a gradual refresh, which they find by counting.
+        complete = int(_exact_from(table, np.array([rows.start]))[0])
+        is_fed[: complete + 1 - rows.start] |= table.is_referenced[rows.start : min(complete + 1, rows.stop)]
     is_referenced = table.is_referenced[window].copy()
     second = np.flatnonzero(is_second[1:]) + 1
     is_referenced[second] |= is_referenced[second - 1]
