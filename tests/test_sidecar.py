@@ -15,9 +15,10 @@ from reference import digest
 from mediaref import MediaRef, ReadStats, batch_bit_costs, cleanup_cache
 from mediaref.bitcost import read_bit_costs
 from mediaref.errors import MediaRefError
+from mediaref.native_costs import COSTED_CODECS
 from mediaref.video_decoder import VideoIndex, decode_frames
 from mediaref.video_decoder import index as index_module
-from mediaref.video_decoder.packets import PARSED_CODECS, PacketTable
+from mediaref.video_decoder.packets import PacketTable
 
 Clip = Callable[[str], Path]
 
@@ -31,7 +32,7 @@ def test_an_index_from_a_file_is_as_good_as_new(
     first = VideoIndex.open(clip(name), sidecar=sidecar)
     frames = [len(first) - 1, len(first) // 2]
     pixels = [digest(array) for _, array in decode_frames(first, frames)]
-    costs = read_bit_costs(first, frames) if first.codec in PARSED_CODECS else []
+    costs = read_bit_costs(first, frames) if first.codec in COSTED_CODECS else []
     cleanup_cache()
     monkeypatch.setattr(index_module, "_build", lambda *_: pytest.fail("the video was indexed again"))
     again = VideoIndex.open(clip(name), sidecar=sidecar)

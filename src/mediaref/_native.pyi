@@ -19,7 +19,7 @@ class PacketHeaders:
         """Handle of the parameter sets in force *before* each packet, for `StreamParser.bit_costs`."""
     @property
     def has_picture(self) -> NDArray[np.bool_]:
-        """False for packets without a picture that is shown (parameter sets or SEI alone, hidden frames of VP9)."""
+        """False for packets without a picture that is shown: parameter sets or SEI alone, hidden frames of VP9, AV1."""
     @property
     def is_second_field(self) -> NDArray[np.bool_]:
         """True where the packet holds only the second field of the frame begun by the packet before it."""
@@ -71,7 +71,7 @@ class FrameCosts:
         """`I`, `P` or `B`."""
     @property
     def is_shown(self) -> bool:
-        """False for a frame that only serves others (VP9)."""
+        """False for a frame that only serves others (VP9, AV1)."""
     @property
     def unit(self) -> int:
         """Side of a block of the map in luma samples."""
@@ -133,7 +133,7 @@ class ParseError:
 class StreamParser:
     """Parser of one video stream. Scan packets in decoding order, then ask for the costs of any of their frames.
 
-    `codec` is `h264`, `hevc` or `vp9`. Raises `ValueError` for another one.
+    `codec` is `h264`, `hevc`, `vp9` or `av1`, of which only headers are read. Raises `ValueError` for another one.
     """
 
     def __init__(self, codec: str, extradata: bytes = b"") -> None: ...

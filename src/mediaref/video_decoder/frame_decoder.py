@@ -138,8 +138,7 @@ def _keep(index: VideoIndex, decoder: FrameDecoder) -> None:
 
 def _is_steady(index: VideoIndex) -> bool:
     """What a decoder was fed of the stream last makes no difference to what it is fed next."""
-    are_headers_known = index.parser is not None or index.codec == "av1"
-    return are_headers_known and len(index.headers) <= 1 and not index.has_side_data
+    return index.parser is not None and len(index.headers) <= 1 and not index.has_side_data
 
 
 def _key(index: VideoIndex) -> Hashable:
