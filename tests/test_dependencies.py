@@ -131,17 +131,19 @@ def test_dependencies_of_corpus_av1_are_those_of_its_headers(file: CorpusFile) -
 @pytest.mark.parametrize("file", PIXEL_CORPUS, ids=lambda file: file.name)
 def test_any_frames_of_a_corpus_file_come_out_as_in_a_full_decode(file: CorpusFile) -> None:
     try:
-        index = VideoIndex.open(file.path)
+        if len(VideoIndex.open(file.path)) > _LONGEST:
+            pytest.skip("long")
     except MediaRefError as error:
         pytest.skip(str(error))
-    if len(index) > _LONGEST:
-        pytest.skip("long")
     assert_exact(file.path, attempts=6)
 
 
 def assert_exact(path: Path, attempts: int) -> None:
     index = VideoIndex.open(path)
-    plain = plain_decode(path, index)
+    try:
+        plain = plain_decode(path, index)
+    except av.FFmpegError as error:
+        pytest.skip(f"its colours are not turned into RGB: {error}")
     if len(plain.pixels) != len(index) or any(plain.corrupt):
         pytest.skip("damaged")
     rng = random.Random(path.name)

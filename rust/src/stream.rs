@@ -66,7 +66,7 @@ impl State {
         match self {
             Self::H264(sets) => sets.buffers(),
             Self::Hevc(sets) => sets.buffers(),
-            Self::Chain | Self::TooMany => Buffers::default(),
+            Self::Chain | Self::HeadersOnly | Self::TooMany => Buffers::default(),
         }
     }
 
