@@ -27,6 +27,8 @@ from mediaref.errors import MediaRefError
 from mediaref.video_decoder import VideoIndex
 
 FRAMES_AT_ONCE = 6
+#: How often the state is looked at.
+SAMPLES = 10
 
 
 def request(paths: Sequence[Path], rng: random.Random) -> str:
@@ -69,7 +71,8 @@ _REQUESTS: tuple[tuple[str, Callable[[Path, random.Random], None]], ...] = (
 
 
 def state() -> dict[str, int]:
-    """Memory in KiB, open files and threads of this process."""
+    """Memory in KiB, open files and threads of this process, when nothing is kept between calls."""
+    cleanup_cache()
     gc.collect()
     return {
         "memory": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 10,
@@ -79,16 +82,16 @@ def state() -> dict[str, int]:
 
 
 def soak(paths: Sequence[Path], seconds: float, most: int | None = None) -> dict[str, object]:
-    """Requests for some seconds, or `most` of them: the state after a fifth of the time and at the end."""
+    """Requests for some seconds, or `most` of them: the state after each tenth of the time."""
     rng, outcomes = random.Random(1), Counter[str]()
-    begin, warm, count = time.monotonic(), None, 0
+    begin, states, count = time.monotonic(), list[dict[str, int]](), 0
     while time.monotonic() - begin < seconds and (most is None or count < most):
         outcomes[request(paths, rng)] += 1
         count += 1
         share = max((time.monotonic() - begin) / seconds, count / most if most else 0.0)
-        if warm is None and share > 0.2:
-            warm = state()
-    return {"requests": count, "outcomes": outcomes, "warm": warm, "end": state()}
+        if share >= (len(states) + 1) / SAMPLES:
+            states.append(state())
+    return {"requests": count, "outcomes": outcomes, "states": states}
 
 
 def main(seconds: str, *folders: str) -> None:
