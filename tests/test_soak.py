@@ -16,6 +16,7 @@ Clip = Callable[[str], Path]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 
 REQUESTS = 400
+LEFT_KIB = 1 << 10
 GROWTH_KIB = 40 << 10
 
 _PROGRAM = """
@@ -34,6 +35,7 @@ def test_requests_leave_nothing_behind(clip: Clip) -> None:
     warm, *_, end = found["states"][1:]  # after a fifth of the time
     assert end["files"] == warm["files"]
     assert end["threads"] == warm["threads"] == 1
+    assert end["in_use"] < warm["in_use"] + LEFT_KIB
     assert end["memory"] < warm["memory"] + GROWTH_KIB
     assert sum(count for outcome, count in found["outcomes"].items() if outcome.endswith("result")) == REQUESTS
 
