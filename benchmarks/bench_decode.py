@@ -122,6 +122,9 @@ class Contestant:
         clean = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
         if function not in {"ours", "floor"}:
             clean.pop("PYTHONPATH", None)
+        libraries = sorted(Path(python).parents[1].glob("lib/python*/site-packages/video_reader_rs.libs"))
+        if libraries:  # that wheel's own libraries do not find each other
+            clean["LD_LIBRARY_PATH"] = str(libraries[0])
         command = [str(python), str(HERE / "decode_worker.py"), function]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean
