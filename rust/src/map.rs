@@ -52,7 +52,7 @@ pub struct Crop {
     pub height: u32,
 }
 
-/// One frame's costs. `syntax`, `information`, `qp` and `kind` are `rows * cols`, row by row.
+/// One frame's costs. `bits`, `syntax`, `information`, `qp` and `kind` are `rows * cols`, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameMap {
     pub picture_type: PictureType,
@@ -62,6 +62,8 @@ pub struct FrameMap {
     pub crop: Crop,
     pub rows: usize,
     pub cols: usize,
+    /// Bits of each unit, the sum of its classes of syntax: see `add_up`.
+    pub bits: Vec<u32>,
     pub syntax: [Vec<u32>; 4],
     pub information: Vec<f32>,
     /// Luma QP; the quantizer index, 0 to 255, for VP9.
@@ -78,6 +80,7 @@ pub struct FrameMap {
 /// parser's thread made it, the allocator would have to fetch it from the system anew for each call.
 #[derive(Debug, Default)]
 pub struct Buffers {
+    bits: Vec<u32>,
     syntax: [Vec<u32>; 4],
     information: Vec<f32>,
     qp: Vec<i16>,
@@ -97,6 +100,7 @@ impl Buffers {
             return Self::default();
         }
         Self {
+            bits: Vec::with_capacity(units),
             syntax: std::array::from_fn(|_| Vec::with_capacity(units)),
             information: Vec::with_capacity(units),
             qp: Vec::with_capacity(units),
@@ -134,6 +138,7 @@ impl FrameMap {
             crop,
             rows,
             cols,
+            bits: zeros(buffers.bits, n),
             syntax: buffers.syntax.map(|buffer| zeros(buffer, n)),
             information: zeros(buffers.information, n),
             qp: zeros(buffers.qp, n),
@@ -144,16 +149,20 @@ impl FrameMap {
         }
     }
 
-    /// Bits of each unit: the sum of its classes of syntax.
-    pub fn bits(&self) -> Vec<u32> {
+    /// Adds up each unit's bits, once all of them are parsed; tells whether every bit is accounted for.
+    #[must_use]
+    pub fn add_up(&mut self) -> bool {
         let [mode, motion, luma, chroma] = &self.syntax;
-        let rest = motion.iter().zip(luma).zip(chroma);
-        mode.iter().zip(rest).map(|(mode, ((motion, luma), chroma))| mode + motion + luma + chroma).collect()
+        let classes = mode.iter().zip(motion).zip(luma).zip(chroma);
+        for (bits, (((mode, motion), luma), chroma)) in self.bits.iter_mut().zip(classes) {
+            *bits = mode + motion + luma + chroma;
+        }
+        self.accounts_for_every_bit()
     }
 
     /// `bits.sum() + overhead_bits == packet_bits`: every bit of the packets was met exactly once.
     pub fn accounts_for_every_bit(&self) -> bool {
-        let blocks: u64 = self.syntax.iter().flatten().map(|&bits| u64::from(bits)).sum();
+        let blocks: u64 = self.bits.iter().map(|&bits| u64::from(bits)).sum();
         blocks + self.overhead_bits == self.packet_bits
     }
 }

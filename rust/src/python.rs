@@ -192,7 +192,6 @@ impl FrameCosts {
     }
 
     fn class(&self, py: Python<'_>, syntax: Syntax) -> PyResult<Py<PyArray2<u32>>> {
-        self.bits(py)?; // their sum, which needs all of them
         self.grid(py, &self.syntax[syntax as usize], |map| take(&mut map.syntax[syntax as usize]))
     }
 }
@@ -201,7 +200,7 @@ impl FrameCosts {
 impl FrameCosts {
     #[getter]
     fn bits(&self, py: Python<'_>) -> PyResult<Py<PyArray2<u32>>> {
-        self.grid(py, &self.bits, |map| map.bits())
+        self.grid(py, &self.bits, |map| take(&mut map.bits))
     }
 
     #[getter]

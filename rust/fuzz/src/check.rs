@@ -98,7 +98,7 @@ fn check_map(map: &FrameMap) {
     assert_eq!(map.cells.bits.len(), map.cells.rows * map.cells.cols);
     assert!(map.crop.left + map.crop.width <= map.coded_width && map.crop.top + map.crop.height <= map.coded_height);
     assert!(map.crop.width > 0 && map.crop.height > 0);
-    let bits: f64 = map.bits().iter().map(|&bits| f64::from(bits)).sum();
+    let bits: f64 = map.bits.iter().map(|&bits| f64::from(bits)).sum();
     let cells: f64 = map.cells.bits.iter().map(|&bits| f64::from(bits)).sum();
     assert!((bits - cells).abs() <= 1e-3 * bits + 0.5, "{bits} bits of blocks, {cells} of cells");
     assert!(map.information.iter().all(|bits| bits.is_finite() && *bits > -2.0));

@@ -195,7 +195,7 @@ impl<'a> Frame<'a> {
         let mut map = complete.map_err(|error| self.dropped_slice.take().unwrap_or(error))?;
         map.overhead_bits = self.overhead;
         map.packet_bits = packet_bits;
-        if !map.accounts_for_every_bit() {
+        if !map.add_up() {
             return Err(Error::corrupt("block and overhead bits do not add up to the packet", 0));
         }
         Ok(map)

@@ -41,7 +41,7 @@ pub fn frame_map(sets: &ParameterSets, packets: &[&[u8]], scratch: &mut Scratch)
     };
     map.overhead_bits += frame.overhead_bits;
     map.packet_bits = 8 * packet_start as u64;
-    if !map.accounts_for_every_bit() {
+    if !map.add_up() {
         return Err(Error::corrupt("bits of the packet are unaccounted for", 0));
     }
     Ok(map)

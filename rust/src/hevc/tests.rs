@@ -52,7 +52,7 @@ fn every_bit_is_accounted_for() {
         assert!(map.accounts_for_every_bit());
         assert_eq!((map.unit, map.rows, map.cols), (32, 2, 3));
         assert_eq!((map.crop.width, map.crop.height), (72, 40));
-        let blocks: u32 = map.bits().iter().sum();
+        let blocks: u32 = map.bits.iter().sum();
         let cells: f32 = map.cells.bits.iter().sum();
         assert!((cells - blocks as f32).abs() < 0.01 * blocks as f32);
         let information: f32 = map.information.iter().sum();

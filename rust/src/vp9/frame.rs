@@ -173,7 +173,7 @@ fn parse_map(frame: &[u8], context: &FrameContext, state: &mut FrameState) -> Re
     map.packet_bits = 8 * frame.len() as u64;
     map.overhead_bits = 8 * (header.uncompressed_size + header.compressed_size) as u64;
     decode_tiles::<true>(frame, context, state, &mut map)?;
-    if !map.accounts_for_every_bit() {
+    if !map.add_up() {
         return Err(Error::corrupt("not every bit of the frame is accounted for", frame.len() * 8));
     }
     Ok(map)

@@ -139,7 +139,7 @@ fn a_key_frame_is_accounted_for() {
     assert_eq!(map.picture_type, PictureType::I);
     assert_eq!(map.qp, [60; 4]);
     assert_eq!(map.kind, [Kind::Intra as u8; 4]);
-    let bits: u32 = map.bits().iter().sum();
+    let bits: u32 = map.bits.iter().sum();
     let information: f32 = map.information.iter().sum();
     assert!(bits > 0 && (information - bits as f32).abs() <= 2.0);
     assert!((map.cells.bits.iter().sum::<f32>() - bits as f32).abs() < 0.01);
@@ -187,7 +187,7 @@ fn an_existing_frame_has_its_map_and_the_bytes_of_both() {
     parser.parse(&INTER.frame()).unwrap();
     let shown = parser.parse(&show_existing(2)).unwrap();
     assert!(shown[0].is_shown && shown[0].is_existing);
-    assert_eq!(shown[0].map.bits(), hidden[0].map.bits());
+    assert_eq!(shown[0].map.bits, hidden[0].map.bits);
     assert_eq!(shown[0].map.packet_bits, hidden[0].map.packet_bits + 8);
     assert!(shown[0].map.accounts_for_every_bit());
 }
