@@ -45,7 +45,7 @@ class BitCost:
 
     `bits.sum() + overhead_bits == packet_bits`, exactly. A block is `unit` luma samples wide and high. The maps cover
     the coded picture, which is often a little larger than what is displayed: the displayed picture's top left corner
-    lies `origin` = (x, y) luma samples into them.
+    lies `origin` = (x, y) luma samples into them. An array is made when it is first looked at.
     """
 
     #: Display index of the frame.
