@@ -95,13 +95,15 @@ class PacketReader:
     def _read_directly(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         packet_type = import_av().Packet
         table = self._index.packets
-        for row in (row for batch in self._batches(rows) for row in batch.tolist()):
-            content = self._ranges.read(int(table.position[row]), int(table.size[row]))
-            if len(content) != table.size[row]:
-                raise self._cut_short(row)
-            packet = packet_type(content)
-            packet.is_keyframe = bool(table.is_key[row])
-            yield row, packet
+        for batch in self._batches(rows) if self._index.source.is_remote else [np.asarray(rows, np.int64)]:
+            columns = (batch, table.position[batch], table.size[batch], table.is_key[batch])
+            for row, position, size, is_key in zip(*(column.tolist() for column in columns), strict=True):
+                content = self._ranges.read(position, size)
+                if len(content) != size:
+                    raise self._cut_short(row)
+                packet = packet_type(content)
+                packet.is_keyframe = is_key
+                yield row, packet
 
     def _cut_short(self, row: int) -> CorruptMediaError:
         table = self._index.packets
