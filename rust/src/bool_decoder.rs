@@ -237,6 +237,20 @@ mod tests {
     }
 
     #[test]
+    fn a_unary_code_is_read_as_its_tree_is() {
+        let mut seed = 5;
+        let mut bytes = random_bytes(&mut seed, 400);
+        bytes[0] &= 0x7f;
+        let mut decoders = [BoolDecoder::new(&bytes).unwrap(), BoolDecoder::new(&bytes).unwrap()];
+        for _ in 0..700 {
+            let probs = [100, 60, 30].map(|p: u8| p + random_bytes(&mut seed, 1)[0] / 2);
+            let [unary, tree] = &mut decoders;
+            assert_eq!(unary.unary(&probs), tree.tree(&[0, 2, -1, 4, -2, -3], &probs));
+            assert_eq!(unary.tell(), tree.tell());
+        }
+    }
+
+    #[test]
     fn only_zeros_may_follow_the_last_symbol() {
         let mut decoder = BoolDecoder::new(&[0x12, 0x34, 0x50, 0]).unwrap();
         assert!(decoder.finish().is_err());

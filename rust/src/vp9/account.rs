@@ -75,10 +75,13 @@ impl Account {
         map.qp[unit] = ((self.qidx_sum + self.units / 2) / self.units.max(1)) as i16;
         map.kind[unit] = self.kind;
         let (top, left) = (row * CELLS, col * CELLS);
-        let width = CELLS.min(map.cells.cols - left);
         let lines = map.cells.bits.chunks_exact_mut(map.cells.cols).skip(top);
         for (line, cells) in lines.zip(&self.cells) {
-            line[left..left + width].copy_from_slice(&cells[..width]);
+            let line = &mut line[left..];
+            match line.first_chunk_mut() {
+                Some(all) => *all = *cells,
+                None => line.copy_from_slice(&cells[..line.len()]),
+            }
         }
         *self = Self::default();
     }
@@ -88,5 +91,32 @@ impl Account {
 fn add_to_lines<const WIDTH: usize>(lines: &mut [[f32; CELLS]], col: usize, share: f32) {
     for line in lines {
         line[col..][..WIDTH].iter_mut().for_each(|cell| *cell += share);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::Crop;
+
+    #[test]
+    fn a_superblocks_account_ends_at_the_pictures_edge_and_begins_anew() {
+        let mut map = FrameMap::new(64, 88, 72, Crop::default());
+        let mut account = Account::default();
+        for (row, col, rows_inside, cols_inside) in [(0, 0, 16, 16), (0, 1, 16, 6), (1, 0, 2, 16), (1, 1, 2, 6)] {
+            let whole = CellRectangle { row: 0, col: 0, rows: 16, cols: 16, rows_inside, cols_inside };
+            let corner = CellRectangle { row: 1, col: 5, rows: 2, cols: 1, rows_inside: 1, cols_inside: 1 };
+            account.add_to_cells(&whole, whole.share(96));
+            account.add_to_cells(&corner, 0.5);
+            account.add(Syntax::Luma, 97);
+            account.add_units(3, 10, Kind::Intra);
+            account.add_units(1, 16, Kind::Skip);
+            account.close(&mut map, row, col, 96.5);
+        }
+        assert_eq!(map.syntax[Syntax::Luma as usize], [97; 4]);
+        assert_eq!((map.qp, map.kind, map.information), (vec![12; 4], vec![Kind::Intra as u8; 4], vec![96.5; 4]));
+        let cell = |row: usize, col: usize| map.cells.bits[row * map.cells.cols + col];
+        assert_eq!((cell(0, 0), cell(1, 5), cell(2, 5), cell(3, 5)), (0.375, 0.875, 0.875, 0.375));
+        assert_eq!((cell(17, 21), cell(17, 20), cell(16, 21)), (8.5, 8.0, 8.0));
     }
 }

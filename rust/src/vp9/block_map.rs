@@ -55,3 +55,27 @@ fn fill<const WIDTH: usize, const HEIGHT: usize>(units: &mut [u32], cols: usize,
         units[row * cols..][..WIDTH].fill(number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_covers_its_units_and_no_others() {
+        let sizes = (0..4).flat_map(|log2| {
+            use crate::vp9::block::Partition::*;
+            [None, Horizontal, Vertical, Split].map(|partition| BlockSize::of_partition(partition, log2))
+        });
+        for size in sizes {
+            let mut blocks = BlockMap::new(9, 17);
+            let place = Place { row: 8, col: 8, size, rows: 1, cols: size.width8() };
+            let block = ModeInfo { tx_size: 3, ..ModeInfo::default() };
+            blocks.put(&place, &block);
+            let is_covered = |row, col| blocks.at(row, col).tx_size == 3;
+            for (row, col) in (0..16).flat_map(|row| (0..24).map(move |col| (row, col))) {
+                let is_inside = (8..8 + size.height8()).contains(&row) && (8..8 + size.width8()).contains(&col);
+                assert_eq!(is_covered(row, col), is_inside, "{size:?} at {row}, {col}");
+            }
+        }
+    }
+}

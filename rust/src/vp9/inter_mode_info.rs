@@ -5,7 +5,6 @@ use super::compressed_header::ReferenceMode;
 use super::frame_header::InterpolationFilter;
 use super::mode_info::{Edge, ModeInfo, fill_sub_blocks};
 use super::mv_prediction::{use_mv_hp, with_mv_precision};
-use super::probabilities::MvProbabilities;
 use super::reference_contexts::Neighbors;
 use super::tables::MV_CLASS_TREE;
 use super::tile::{Place, Tile};
@@ -48,7 +47,7 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
     ) -> Result<()> {
         let start = self.d.tell();
         mode.refs = self.read_ref_frames(mode.segment_id, above, left);
-        self.motion_bits += (self.d.tell() - start) as u32;
+        self.note_motion(start);
         let ctx = self.inter_mode_context(place);
         let is_skipped_segment = self.frame.header.segmentation.skip(mode.segment_id);
         if is_skipped_segment && place.size.is_sub8x8() {
@@ -127,7 +126,7 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
             ReferenceMode::Compound => true,
             ReferenceMode::Select => {
                 let ctx = neighbors.comp_mode(compressed.comp_fixed_ref);
-                let comp_mode = self.d.read(self.frame.probs.comp_mode[ctx]);
+                let comp_mode = self.d.decide(self.frame.probs.comp_mode[ctx]);
                 self.state.counts.comp_mode[ctx][usize::from(comp_mode)] += 1;
                 comp_mode
             }
@@ -149,13 +148,13 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
 
     fn read_single_ref(&mut self, neighbors: Neighbors) -> RefFrames {
         let ctx = neighbors.single_ref_p1();
-        let is_not_last = self.d.read(self.frame.probs.single_ref[ctx][0]);
+        let is_not_last = self.d.decide(self.frame.probs.single_ref[ctx][0]);
         self.state.counts.single_ref[ctx][0][usize::from(is_not_last)] += 1;
         if !is_not_last {
             return RefFrames::single(LAST_FRAME);
         }
         let ctx = neighbors.single_ref_p2();
-        let is_altref = self.d.read(self.frame.probs.single_ref[ctx][1]);
+        let is_altref = self.d.decide(self.frame.probs.single_ref[ctx][1]);
         self.state.counts.single_ref[ctx][1][usize::from(is_altref)] += 1;
         RefFrames::single(if is_altref { ALTREF_FRAME } else { GOLDEN_FRAME })
     }
@@ -168,8 +167,16 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
         if refs.is_compound() {
             mvs[1] = self.read_mv(best[1])?;
         }
-        self.motion_bits += (self.d.tell() - start) as u32;
+        self.note_motion(start);
         Ok(mvs)
+    }
+
+    /// Notes that what was read since `start` tells of motion.
+    #[inline(always)]
+    fn note_motion(&mut self, start: usize) {
+        if COSTS {
+            self.motion_bits += (self.d.tell() - start) as u32;
+        }
     }
 
     /// `read_mv` (6.4.19).
@@ -186,47 +193,36 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
         Ok(Mv { row: row as i16, col: col as i16 })
     }
 
-    /// `read_mv_component` (6.4.20).
+    /// `read_mv_component` (6.4.20). What is not coded counts, too: the high precision bit is then 1.
     fn read_mv_component(&mut self, comp: usize, use_hp: bool) -> i32 {
-        let probs: &MvProbabilities = &self.frame.probs.mv[comp];
+        let (probs, counts) = (&self.frame.probs.mv[comp], &mut self.state.counts.mv[comp]);
         let d = &mut self.d;
         let sign = d.read(probs.sign);
-        let class = d.tree(&MV_CLASS_TREE, &probs.classes);
-        let mut integer = 0;
-        let (fr_probs, hp_prob);
-        if class == 0 {
-            integer = usize::from(d.read(probs.class0_bit[0]));
-            (fr_probs, hp_prob) = (&probs.class0_fr[integer], probs.class0_hp);
-        } else {
-            for (i, &prob) in probs.bits[..class].iter().enumerate() {
-                integer |= usize::from(d.read(prob)) << i;
-            }
-            (fr_probs, hp_prob) = (&probs.fr, probs.hp);
-        }
-        let fr = d.unary(fr_probs);
-        let hp = usize::from(!use_hp || d.read(hp_prob));
-        self.count_mv_component(comp, sign, class, integer, fr, hp);
-        let base = if class == 0 { 0 } else { 2 << (class + 2) };
-        let magnitude = (base + (integer << 3 | fr << 1 | hp) + 1) as i32;
-        if sign { -magnitude } else { magnitude }
-    }
-
-    /// What is not coded counts, too: the high precision bit is then 1.
-    fn count_mv_component(&mut self, comp: usize, sign: bool, class: usize, integer: usize, fr: usize, hp: usize) {
-        let counts = &mut self.state.counts.mv[comp];
         counts.sign[usize::from(sign)] += 1;
+        let class = d.tree(&MV_CLASS_TREE, &probs.classes);
         counts.classes[class] += 1;
-        if class == 0 {
+        let magnitude = if class == 0 {
+            let integer = usize::from(d.read(probs.class0_bit[0]));
             counts.class0_bit[integer] += 1;
+            let fr = d.unary(&probs.class0_fr[integer]);
             counts.class0_fr[integer][fr] += 1;
+            let hp = usize::from(!use_hp || d.read(probs.class0_hp));
             counts.class0_hp[hp] += 1;
+            (integer << 3 | fr << 1 | hp) + 1
         } else {
-            for (i, bit) in counts.bits[..class].iter_mut().enumerate() {
-                bit[integer >> i & 1] += 1;
+            let mut integer = 0;
+            for (i, (&prob, counts)) in probs.bits.iter().zip(&mut counts.bits).take(class).enumerate() {
+                let bit = usize::from(d.read(prob));
+                counts[bit] += 1;
+                integer |= bit << i;
             }
+            let fr = d.unary(&probs.fr);
             counts.fr[fr] += 1;
+            let hp = usize::from(!use_hp || d.read(probs.hp));
             counts.hp[hp] += 1;
-        }
+            (2 << (class + 2)) + (integer << 3 | fr << 1 | hp) + 1
+        } as i32;
+        if sign { -magnitude } else { magnitude }
     }
 
     /// `BestMv` of a mode other than zero, by reference: nearest, or near.

@@ -221,7 +221,7 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
         }
         let is_skipped = |edge: Option<Edge>| usize::from(edge.is_some_and(|edge| edge.skip));
         let ctx = is_skipped(above) + is_skipped(left);
-        let skip = self.d.read(self.frame.probs.skip[ctx]);
+        let skip = self.d.decide(self.frame.probs.skip[ctx]);
         self.state.counts.skip[ctx][usize::from(skip)] += 1;
         skip
     }
@@ -268,7 +268,7 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
             (Some(one), None) | (None, Some(one)) => 2 * one,
             (None, None) => 0,
         };
-        let is_inter = self.d.read(self.frame.probs.is_inter[ctx]);
+        let is_inter = self.d.decide(self.frame.probs.is_inter[ctx]);
         self.state.counts.is_inter[ctx][usize::from(is_inter)] += 1;
         is_inter
     }

@@ -300,6 +300,22 @@ fn only_what_is_depended_on_is_parsed() {
 }
 
 #[test]
+fn a_frame_that_is_passed_through_has_a_map_only_where_it_is_shown_again() {
+    let packets = [KEY.frame(), Spec { show_frame: false, refresh_frame_flags: 4, ..INTER }.frame(), INTER.frame()];
+    let again = show_existing(2);
+    let packets: Vec<&[u8]> = packets.iter().chain([&again]).map(Vec::as_slice).collect();
+    let mut parser = ChainParser::new();
+    let all: Vec<_> = packets.iter().map(|packet| parser.parse(packet).unwrap()).collect();
+    let parse_wanted = |packets, wanted: &[bool]| ChainParser::new().parse_wanted(packets, wanted);
+    let shown = parse_wanted(&packets, &[false, false, false, true]).frames;
+    assert_eq!(shown[3].as_ref().unwrap()[0].map, all[3][0].map);
+    let last = parse_wanted(&packets[..3], &[false, false, true]);
+    assert_eq!(last.frames[2].as_ref().unwrap()[0].map, all[2][0].map);
+    let (_, mut parser) = last.checkpoints.into_iter().next_back().unwrap();
+    assert!(error_of(parser.parse(&again)).contains("not there"));
+}
+
+#[test]
 fn the_scanner_tells_what_a_packet_shows() {
     let mut scanner = Scanner::new();
     let key = scanner.scan(&KEY.frame());

@@ -301,3 +301,19 @@ fn set_partition_context(context: &mut u32, start: usize, units: usize, size4_lo
     let shift = start % SUPERBLOCK * 4;
     *context = *context & !(mask << shift) | (sizes & mask) << shift;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partition_contexts_are_set_along_a_block_and_not_beside_it() {
+        let mut context = 0;
+        let mut expected = [0; SUPERBLOCK];
+        for (start, units, size4_log2) in [(0, 8, 4), (8, 4, 3), (12, 2, 0), (9, 1, 1), (0, 8, 2), (7, 1, 0)] {
+            set_partition_context(&mut context, start, units, size4_log2);
+            expected[start % SUPERBLOCK..][..units].fill(15 << size4_log2 & 15);
+            assert_eq!(std::array::from_fn(|unit| context >> (4 * unit) & 15), expected);
+        }
+    }
+}
