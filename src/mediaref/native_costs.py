@@ -6,6 +6,7 @@ parsed in a chain from the last one where decoding can start.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -108,19 +109,29 @@ def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden:
             for job in jobs:
                 job.read(reader)
             made: dict[int, Costs] = {}
-            # A pool for each window, gone before its frames are handed out: an iterator that is dropped half-way may
-            # be closed by the garbage collector, where waiting for a thread may be waiting for ever.
-            with ThreadPoolExecutor(threads, thread_name_prefix="mediaref-chain") as pool:
-                for job, results in zip(jobs, pool.map(_Job.run, jobs), strict=True):
-                    if job.goes_on_from_before and any(isinstance(costs, ParseError) for costs in results):
-                        # It was not damage, perhaps, but something that was passed over then.
-                        job = chains.anew(job)
-                        job.read(reader)
-                        results = job.run()
-                    made.update(zip(job.rows, results, strict=True))
-                    chains.remember(job)
+            for job, results in zip(jobs, _results(jobs, threads), strict=True):
+                if job.goes_on_from_before and any(isinstance(costs, ParseError) for costs in results):
+                    # It was not damage, perhaps, but something that was passed over then.
+                    job = chains.anew(job)
+                    job.read(reader)
+                    results = job.run()
+                made.update(zip(job.rows, results, strict=True))
+                chains.remember(job)
             for frame in asked:
                 yield chains.of_frame(frame, made)
+
+
+def _results(jobs: list[_Job], threads: int) -> list[list[Costs]]:
+    """What each job gives.
+
+    One thread needs no other beside the caller's, which has memory at hand from maps that were let go. More of them are
+    gone before any frame is handed out: an iterator that is dropped half-way may be closed by the garbage collector,
+    where waiting for a thread may be waiting for ever.
+    """
+    if min(threads, len(jobs)) == 1:
+        return [job.run() for job in jobs]
+    with ThreadPoolExecutor(threads, thread_name_prefix="mediaref-chain") as pool:
+        return list(pool.map(_Job.run, jobs))
 
 
 def _frames_in_memory(index: VideoIndex) -> int:
@@ -169,7 +180,7 @@ class _Chains:
         self._state_bytes = int(_STATE_BYTES_A_SAMPLE * index.width * index.height) + _STATE_BYTES
         starts = table.is_recovery_point.copy()
         starts[0] = True
-        self._starts = np.flatnonzero(starts)
+        self._starts: list[int] = np.flatnonzero(starts).tolist()
         #: Last row that is asked for of each chain.
         self._ends: dict[int, int] = {}
         for row in (row for frame in frames for row in self._rows(frame)):  # hidden ones may end the chain before
@@ -210,7 +221,7 @@ class _Chains:
         return self._index.identity, start
 
     def _start(self, row: int) -> int:
-        return int(self._starts[np.searchsorted(self._starts, row, side="right") - 1])
+        return self._starts[bisect_right(self._starts, row) - 1]
 
     def _rows(self, frame: int) -> range:
         """The frame's packet; with hidden frames, also the packets before it that show nothing."""
