@@ -26,8 +26,9 @@ MOST_BYTES = 6_000
 #: Clips whose size is what they are about.
 SIZED = {"vp9_tiles", "vp9_odd_size", "vp9_tiny", "hevc_wpp"}
 #: x265 takes no picture below 2 of its largest blocks.
-SMALL = {"libx264": (80, 48), "libx265": (144, 112), "libvpx-vp9": (80, 72)}
-CODECS = ("h264", "hevc", "vp9")
+SMALL = {"libx264": (80, 48), "libx265": (144, 112), "libvpx-vp9": (80, 72), "libsvtav1": (80, 72)}
+CODECS = ("h264", "hevc", "vp9", "av1")
+AV1_CLIPS = ("av1", "av1_layers")
 
 
 def parts(path: Path) -> tuple[str, list[bytes]]:
@@ -65,7 +66,7 @@ def cheap(codec: str, options: dict[str, str]) -> dict[str, str]:
 
 
 def small_clips(folder: Path) -> Iterable[Path]:
-    for name in (*H264_CLIPS, *HEVC_CLIPS, *VP9_CLIPS):
+    for name in (*H264_CLIPS, *HEVC_CLIPS, *VP9_CLIPS, *AV1_CLIPS):
         recipe = CLIPS[name]
         arguments = {**recipe.arguments, "frames": min(6, recipe.arguments.get("frames", 6)), "audio": False}
         arguments.pop("timestamps", None)

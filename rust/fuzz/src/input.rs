@@ -5,10 +5,12 @@ pub enum Codec {
     H264,
     Hevc,
     Vp9,
+    /// Of which only headers are read.
+    Av1,
 }
 
 impl Codec {
-    pub const ALL: [Self; 3] = [Self::H264, Self::Hevc, Self::Vp9];
+    pub const ALL: [Self; 4] = [Self::H264, Self::Hevc, Self::Vp9, Self::Av1];
 
     /// FFmpeg's name of it.
     pub fn name(self) -> &'static str {
@@ -16,7 +18,13 @@ impl Codec {
             Self::H264 => "h264",
             Self::Hevc => "hevc",
             Self::Vp9 => "vp9",
+            Self::Av1 => "av1",
         }
+    }
+
+    /// Whether packets are made of NAL units.
+    pub fn has_nal_units(self) -> bool {
+        matches!(self, Self::H264 | Self::Hevc)
     }
 }
 

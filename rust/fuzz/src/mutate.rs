@@ -18,7 +18,7 @@ pub fn mutate(codec: Codec, input: &mut Input, random: &mut Random) {
             0 => packets(input, random),
             1 => damage(&mut input.extradata, random),
             2 => any_bytes(input, random),
-            3 | 4 if codec != Codec::Vp9 => units(input, random),
+            3 | 4 if codec.has_nal_units() => units(input, random),
             _ => within_a_unit(codec, input, random),
         }
     }
@@ -110,7 +110,8 @@ fn within_a_unit(codec: Codec, input: &mut Input, random: &mut Random) {
     let Some(packet) = input.packets.get_mut(chosen) else { return };
     let ranges = match codec {
         Codec::Vp9 => vp9_frames(packet),
-        _ => framing.split(packet).unwrap_or_default(),
+        Codec::Av1 => std::iter::once(0..packet.len()).collect(),
+        Codec::H264 | Codec::Hevc => framing.split(packet).unwrap_or_default(),
     };
     if let Some(range) = random.pick(&ranges) {
         damage(&mut packet[range.clone()], random);

@@ -48,7 +48,7 @@ fn options() -> Option<Options> {
 
 fn main() -> ExitCode {
     let Some(options) = options() else {
-        eprintln!("usage: bounded SEEDS [--inputs N] [--seed S] [--codec h264|hevc|vp9] [--only NUMBER]");
+        eprintln!("usage: bounded SEEDS [--inputs N] [--seed S] [--codec h264|hevc|vp9|av1] [--only NUMBER]");
         return ExitCode::from(2);
     };
     thread::spawn(watch);
