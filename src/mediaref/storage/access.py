@@ -6,7 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,7 +192,8 @@ def _literal_address(host: str) -> Iterator[Address]:
     try:
         yield ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return
+        with suppress(OSError, ValueError):  # "127.1", "2130706433": no name server is asked for these
+            yield ipaddress.IPv4Address(socket.inet_aton(host))
 
 
 def _addresses(host: str) -> Iterator[Address]:
