@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import pickle
 import sys
@@ -10,8 +11,9 @@ import types
 import pytest
 
 from mediaref import errors
-from mediaref.errors import InvalidReferenceError, MediaRefError
+from mediaref.errors import AccessDeniedError, CorruptMediaError, InvalidReferenceError, MediaRefError
 from mediaref.threads import resolve_threads
+from mediaref.video_decoder.container import translated_errors
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
 
@@ -42,3 +44,11 @@ def test_a_dataloader_worker_gets_one_thread(monkeypatch: pytest.MonkeyPatch) ->
     assert resolve_threads(None) == 1
     worker.get_worker_info = lambda: None  # type: ignore[assignment,return-value]
     assert resolve_threads(None) >= 1
+
+
+@pytest.mark.parametrize(("code", "kind"), [(errno.EPERM, CorruptMediaError), (errno.EACCES, AccessDeniedError)])
+def test_what_ffmpegs_decoders_say_of_damage_is_not_taken_for_a_refusal(code: int, kind: type[MediaRefError]) -> None:
+    """They give -1, which reads as EPERM."""
+    av = pytest.importorskip("av")
+    with pytest.raises(kind, match=r"clip\.mp4"), translated_errors("clip.mp4"):
+        raise av.error.PermissionError(code, "of FFmpeg")

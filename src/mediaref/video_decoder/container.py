@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -111,6 +112,8 @@ def translated_errors(name: str) -> Iterator[None]:
     except av.error.FileNotFoundError as error:
         raise MediaNotFoundError(f"{name}: no such file") from error
     except av.error.PermissionError as error:
+        if error.errno == errno.EPERM:  # -1, which decoders give for damage of all kinds
+            raise CorruptMediaError(f"{name}: cannot be decoded") from error
         raise AccessDeniedError(f"{name}: permission denied") from error
     except (av.error.DecoderNotFoundError, av.error.PatchWelcomeError) as error:
         raise UnsupportedBitstreamError(f"{name}: {error.strerror or error}") from error

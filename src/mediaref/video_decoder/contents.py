@@ -84,7 +84,8 @@ def decoded(stream: VideoStream, packet: VideoPacket | None) -> list[VideoFrame]
     """The frames that the decoder gives for `packet`, or for the end of the stream; none for damage."""
     try:
         return stream.codec_context.decode(packet)
-    except ValueError as error:  # FFmpeg's "invalid data": this packet gives nothing, the next may
+    # FFmpeg's "invalid data", and its decoders' -1, which reads as EPERM: this packet gives nothing, the next may.
+    except (ValueError, PermissionError) as error:
         _log.debug("a packet cannot be decoded: %s", error)
         return []
 
