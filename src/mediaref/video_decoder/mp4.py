@@ -29,7 +29,9 @@ _HOLDERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 _DESCRIPTIONS = frozenset({b"mvhd", b"tkhd", b"mdhd", b"hdlr", b"vmhd", b"dinf", b"stsd"})
 
 #: What is fetched of a remote file where boxes are looked for: mostly they lie at its head, or together at its end.
-_AHEAD_BYTES = 32 << 10
+_AHEAD_BYTES = 16 << 10
+#: What may be left of it behind the media data to be fetched whole: the table of contents, most likely.
+_END_BYTES = 1 << 20
 #: What is looked at of its end for a table of fragments.
 _TAIL_BYTES = 2 << 10
 
@@ -126,10 +128,16 @@ class _Walk:
         #: Where parts of the file begin, as far as it has been told.
         self._told: list[int] = []
         self._has_fragments = False
+        self._has_moov = False
+        #: Behind it, and the table of contents has not come yet.
+        self._is_behind_media = False
 
     def head(self, position: int, size: int) -> bytes:
         """The begin of a box."""
-        return self._ranges.read(position, size, self._ahead_bytes)
+        left = self._ranges.size - position
+        return self._ranges.read(
+            position, size, left if self._is_behind_media and left <= _END_BYTES else self._ahead_bytes
+        )
 
     def whole(self, box: Box, held: int) -> bytes:
         """All of `box`. Raises `LimitExceededError` if that is too much with the `held` bytes that are kept."""
@@ -144,6 +152,8 @@ class _Walk:
         """Fetch the begins of all fragments that the file's own tables tell of, once it is known how large one is."""
         if not self._ranges.is_remote or self._has_fragments:
             return
+        self._has_moov |= box.kind == b"moov"
+        self._is_behind_media = box.kind == b"mdat" and not self._has_moov
         if box.kind == b"sidx":
             content = self.whole(box, 0)
             self._told += _positions(lambda: referenced_positions(content, box.end))

@@ -47,6 +47,8 @@ _PACKETS_A_THREAD = 2
 _PIXELS_A_THREAD = 1 << 20
 #: Packets of a remote file that are held at once, those between two keyframes aside.
 _FETCHED_BYTES = 32 << 20
+#: Of packets whose headers have not been read there are some to spare already: this share of gaps is read along.
+_WASTE_OF_UNREAD = 1 / 50
 #: How long an iterator that is closed half-way waits for its threads.
 _PATIENCE_SECONDS = 1.0
 
@@ -146,7 +148,7 @@ def _from_afar(
             unread = [np.arange(run.start, run.stop) for run in unread_runs(index, share)]
             if unread:
                 rows = np.concatenate(unread)
-                ranges.fetch(table.position[rows], table.size[rows])
+                ranges.fetch(table.position[rows], table.size[rows], _WASTE_OF_UNREAD)
                 index = index.with_headers(share, ranges)
             plan = DecodePlan.of(index, share)
             ranges.fetch(table.position[plan.packets], table.size[plan.packets])
