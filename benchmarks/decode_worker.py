@@ -64,10 +64,18 @@ def torchcodec(request: Request, mode: str = "exact") -> Frames:
     from torchcodec.decoders import VideoDecoder
 
     def make() -> Any:
-        return VideoDecoder(request["video"], seek_mode=mode, num_ffmpeg_threads=request["threads"])
+        return VideoDecoder(_file_or_path(request["video"]), seek_mode=mode, num_ffmpeg_threads=request["threads"])
 
     frames = kept((request["video"], mode), make).get_frames_at(request["frames"]).data
     return list(frames.permute(0, 2, 3, 1).numpy())
+
+
+def _file_or_path(uri: str) -> Any:
+    if "://" not in uri:
+        return uri
+    import fsspec
+
+    return fsspec.open(uri).open()
 
 
 def torchcodec_approximate(request: Request) -> Frames:

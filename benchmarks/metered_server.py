@@ -1,0 +1,102 @@
+"""A server on this machine that counts what it sends, and takes its time: files with ranges, or another server's answers."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+_PASSED_ON = ("Content-Type", "Content-Range", "ETag", "Last-Modified", "Accept-Ranges")
+
+
+@dataclass
+class Meter:
+    """What was asked of a server since somebody set it to 0, and how it is held up."""
+
+    url: str = ""
+    requests: int = 0
+    bytes_sent: int = 0
+    delay: float = 0.0
+
+
+@contextmanager
+def serving(folder: Path | None = None, behind: str = "") -> Iterator[Meter]:
+    """Serve the files of `folder`, or what the server `behind` answers."""
+    meter = Meter()
+    handler = type("Handler", (_Handler,), {"meter": meter, "folder": folder, "behind": behind})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    meter.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield meter
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    meter: Meter
+    folder: Path | None
+    behind: str
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        time.sleep(self.meter.delay)
+        status, headers, body, length = self._of_file() if self.folder else self._from_behind()
+        self.meter.requests += 1
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        try:
+            for begin in range(0, len(body), 1 << 16):
+                self.wfile.write(body[begin : begin + (1 << 16)])
+                self.meter.bytes_sent += len(body[begin : begin + (1 << 16)])
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _of_file(self) -> tuple[int, dict[str, str], bytes, int]:
+        assert self.folder is not None
+        path = self.folder / unquote(self.path).lstrip("/")
+        size = path.stat().st_size
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        begin, end = (int(asked[1]), min(int(asked[2] or size - 1), size - 1) + 1) if asked else (0, size)
+        headers = {"Accept-Ranges": "bytes", "ETag": f'"{path.stat().st_mtime_ns}"'}
+        if asked:
+            headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"
+        with path.open("rb") as file:
+            file.seek(begin)
+            body = file.read(end - begin) if self.command == "GET" else b""
+        return 206 if asked else 200, headers, body, end - begin
+
+    def _from_behind(self) -> tuple[int, dict[str, str], bytes, int]:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in {"host", "connection"}}
+        request = urllib.request.Request(self.behind + self.path, headers=headers, method=self.command)
+        try:
+            answer = urllib.request.urlopen(request)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            body = answer.read()
+            length = int(answer.headers.get("Content-Length") or len(body))
+            passed = {name: answer.headers[name] for name in _PASSED_ON if answer.headers[name]}
+            return answer.status, passed, body, length
