@@ -96,19 +96,20 @@ def rows(everybody: list[Contestant], clip: Path, kept: dict[str, tuple[Meter, s
                 request = {"video": prefix + clip.name, "frames": frames, "times": index.pts_ns[frames].tolist()}
                 request |= {"threads": 1, "cores": sorted(os.sched_getaffinity(0))[-1:], "cold": True}
                 expected: list[float] = []
-                taken = {one.name: [measure(one, meter, request, expected)] for one in everybody}
-                for _ in range(rounds - 1):
+                taken: dict[str, list[dict[str, float]]] = {one.name: [] for one in everybody}
+                for number in range(rounds + 1):  # the first one does not count
                     for one in everybody:
-                        if taken[one.name][0] is not None:
-                            taken[one.name].append(measure(one, meter, request, expected))
-                for name, found in taken.items():
-                    if None in found:
-                        continue
-                    median = {key: statistics.median(each[key] for each in found) for key in found[0]}  # type: ignore[index]
+                        found = measure(one, meter, request, expected) if one.name in taken else None
+                        if found is None:
+                            taken.pop(one.name, None)
+                        elif number:
+                            taken[one.name].append(found)
+                for name, times in taken.items():
+                    median = {key: statistics.median(each[key] for each in times) for key in times[0]}
                     yield (
                         f"| {storage} | {clip.stem} | {pattern.removesuffix(' cold')} | {meter.delay * 1000:.0f} ms | "
-                        f"{name} | {median['bytes']:,.0f} | {median['bytes'] / needed:.2f}x | {median['requests']:.0f} | "
-                        f"{median['seconds']:.3f} |"
+                        f"{name} | {median['bytes']:,.0f} | {median['bytes'] / needed:.2f}x | "
+                        f"{median['requests']:.0f} | {median['seconds']:.3f} |"
                     )
 
 
@@ -136,9 +137,9 @@ def main() -> None:
                 lines.append(line)
     if given.write:
         about = (
-            "Each call is the first that hears of the file, so that it reads the container's table, too. What is needed: "
-            "the `moov` box and the packets of the plan. Where pictures are left out of a plan because none refers to "
-            "them, their headers had to be seen first: that is what is over 1.1 in H.264."
+            "Each call is the first that hears of the file, so that it reads the container's table, too. What is "
+            "needed: the `moov` box and the packets of the plan. Pictures are left out of a plan if none refers to "
+            "them, but to know it their headers had to be seen: that is what is over 1.1 in H.264."
         )
         write_results("From afar", f"{machine()}; medians of {given.rounds}. {about}\n\n{HEADER}\n" + "\n".join(lines))
 

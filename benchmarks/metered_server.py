@@ -1,4 +1,4 @@
-"""A server on this machine that counts what it sends, and takes its time: files with ranges, or another server's answers."""
+"""A server here that counts what it sends, and takes its time: files with ranges, or what another server answers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         pass

@@ -48,11 +48,14 @@ class FrameDecoder:
         self._codec = self._set_up(codec)
         #: No packet was refused and no frame missed: it is fit for another call.
         self.is_sound = True
+        #: Rows of packets that the decoder may have refused.
+        self.refused: set[int] = set()
+        self._latest = -1  # row of the packet that was fed last
 
     def feed(self, row: int, packet: VideoPacket) -> list[tuple[int, VideoFrame]]:
         """Decode a packet; gives the pictures that are ready, with the rows of their (first) packets."""
         packet = self._with_headers(row, packet)
-        packet.pts = packet.dts = row
+        packet.pts = packet.dts = self._latest = row
         return self._pictures(packet)
 
     def finish(self) -> list[tuple[int, VideoFrame]]:
@@ -84,6 +87,8 @@ class FrameDecoder:
             return [(picture.pts, picture) for picture in self._codec.decode(packet) if picture.pts is not None]
         except self._ffmpeg_error as error:
             self.is_sound = False
+            # Each frame thread has a packet, and the error is that of some.
+            self.refused.update(range(self._latest - self._threads + 1, self._latest + 1))
             try:
                 with translated_errors(self._name):
                     raise error

@@ -263,11 +263,15 @@ def _exact_from(table: PacketTable, points: NDArray[np.int64]) -> NDArray[np.int
 
 def _span(index: VideoIndex, start: int, frames: list[int]) -> Span:
     targets = {row for frame in frames for row in index.packets_of(frame)}
+    return Span(np.array(packets_for(index, start, targets), np.int64), np.array(sorted(frames), np.int64))
+
+
+def packets_for(index: VideoIndex, start: int, targets: set[int]) -> Sequence[int]:
+    """Rows of the packets that a decoder must be fed from row `start` on to give the pictures of the rows `targets`."""
     rows = range(start, max(targets) + 1)
     # What comes as side data reaches a decoder with its packet alone.
     is_known = index.parser is not None and not index.has_side_data
-    fed = _needed(index.packets, rows, targets) if is_known else rows
-    return Span(np.array(fed, np.int64), np.array(sorted(frames), np.int64))
+    return _needed(index.packets, rows, targets) if is_known else rows
 
 
 def _needed(table: PacketTable, rows: range, targets: set[int]) -> list[int]:

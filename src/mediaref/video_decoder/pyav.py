@@ -30,7 +30,7 @@ from mediaref.video_decoder.headers import decoding_runs, unread_runs
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.indexed import IndexedVideoDecoder
 from mediaref.video_decoder.native import NativePixels
-from mediaref.video_decoder.plan import DecodePlan, Span
+from mediaref.video_decoder.plan import DecodePlan, Span, packets_for
 from mediaref.video_decoder.reader import PacketReader
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ _PIXELS_A_THREAD = 1 << 20
 _FETCHED_BYTES = 32 << 20
 #: Of packets whose headers have not been read there are some to spare already: this share of gaps is read along.
 _WASTE_OF_UNREAD = 1 / 50
+#: Pictures that wait for one that was decoded before them and is shown later: no codec has more.
+_MOST_HELD = 16
 #: How long an iterator that is closed half-way waits for its threads.
 _PATIENCE_SECONDS = 1.0
 
@@ -281,7 +283,7 @@ class SpanDecoder:
         while following is not None and wanted and not self._unread:
             attempt, following = following, None
             try:
-                for row, picture in self._pictures(attempt):
+                for row, picture in self._sound_pictures(attempt):
                     if row in wanted:
                         wanted.discard(row)
                         self._stats.add(frames_returned=1)
@@ -335,10 +337,47 @@ class SpanDecoder:
     def _name(self) -> str:
         return self._index.source.name
 
+    def _sound_pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
+        """The span's pictures, but those that the decoder found damaged and those that depend on one of them.
+
+        Each is held until those that were decoded before it have come out: damage in them is damage in it.
+        """
+        if self._index.packets.recovery_frames[span.start]:
+            yield from self._pictures(span)  # they are not exact at first, and that does no harm
+            return
+        held: deque[tuple[int, VideoFrame]] = deque()
+        damaged: set[int] = set()
+        decoded: set[int] = set()
+        table = self._index.packets
+        has_own_picture = table.has_picture[span.packets] & ~table.is_second_field[span.packets]
+        to_come = deque(span.packets[has_own_picture].tolist())
+        for row, picture in self._pictures(span):
+            (damaged if picture.is_corrupt else decoded).add(row)
+            held.append((row, picture))
+            while to_come and any(to_come[0] in known for known in (decoded, damaged, self._decoder.refused)):
+                to_come.popleft()
+            while held and (not to_come or held[0][0] < to_come[0] or len(held) > _MOST_HELD):
+                first = held.popleft()
+                if self._is_sound(first[0], span, damaged, decoded):
+                    yield first
+        yield from (last for last in held if self._is_sound(last[0], span, damaged, decoded))
+
+    def _is_sound(self, row: int, span: Span, damaged: set[int], decoded: set[int]) -> bool:
+        """Whether the picture of a packet depends on none that came out `damaged`, nor on a packet that was refused."""
+        refused = self._decoder.refused - decoded
+        if not damaged and not refused:
+            return True
+        resets = span.start + np.flatnonzero(self._index.packets.is_idr[span.start : row + 1])
+        start = int(resets.max(initial=span.start))
+        if any(start <= other < row for other in refused):
+            return False  # its headers may be damaged, too: who depends on it is not known
+        return damaged.isdisjoint(packets_for(self._index, start, {row}))
+
     def _pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
         """All pictures that the span's packets decode to, with the rows of their (first) packets."""
         trusted = self._index.parser is not None or span.start == 0
         fed = 0
+        self._decoder.refused.clear()
         try:
             for row, packet in self._packets(span):
                 fed += 1
