@@ -99,7 +99,13 @@ def test_a_call_as_in_0_3_may_name_torchcodec_after_the_strategy(clip: Clip) -> 
     assert distance(batch_decode(refs, None, "torchcodec")[0], refs[0].to_ndarray()) < 2
 
 
-@pytest.mark.parametrize("clip_name", ["plain", "edit_list", "open_gop", "variable_rate", "vp9_hidden"])
+@pytest.mark.parametrize(
+    "clip_name",
+    [
+        *("plain", "edit_list", "open_gop", "variable_rate", "fragmented"),
+        *("matroska", "hevc_wpp", "vp9_hidden", "av1"),
+    ],
+)
 def test_the_real_torchcodec_takes_the_mappings(clip: Clip, clip_name: str) -> None:
     from torchcodec.decoders import VideoDecoder
 
