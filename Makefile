@@ -96,6 +96,7 @@ bench: setup
 	$(BIN)/python benchmarks/bench_batch.py
 	$(BIN)/python benchmarks/bench_references.py
 	$(BIN)/python benchmarks/bench_decode.py
+	$(BIN)/python benchmarks/bench_remote.py
 
 # The wheel is tried in an empty environment for each Python that is at hand.
 wheel: setup
