@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from clips import make_clip
 
 from codec_video_prep.batch.pool import WorkerDiedError, WorkerPool
 from codec_video_prep.output import OutputError
@@ -46,5 +49,19 @@ def test_a_worker_that_dies_costs_its_own_task_only() -> None:
 def test_what_a_worker_raises_is_raised_and_no_process_stays() -> None:
     with pytest.raises(OutputError, match="no space left"), WorkerPool(2, _answer) as pool:  # noqa: PT012
         pool.give("raise")
-        next(pool.results())
+        while pool.is_busy:
+            list(pool.results())
     assert not multiprocessing.active_children()
+
+
+def test_a_script_that_runs_again_in_its_workers_is_told_so_and_ends(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    make_clip(tmp_path / "clip.mp4", frames=14, size=(96, 80))
+    call = "from codec_video_prep.batch import run_batch\nrun_batch(['clip.mp4'], 'out', workers=2)\n"
+    (tmp_path / "script.py").write_text(call)
+    ended = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 1
+    assert 'put what starts workers under `if __name__ == "__main__":`' in ended.stderr
+    assert "WorkerStartError: a worker process ended with status 1 before it could begin" in ended.stderr

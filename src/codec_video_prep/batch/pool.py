@@ -14,14 +14,29 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from mediaref.errors import MediaRefError
 from mediaref.storage.access import Held, policies_in_force
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
+_STARTED = "started"
+
 
 class WorkerDiedError(RuntimeError):
     """The process that worked on a task ended without an answer; the message says how."""
+
+
+class WorkerStartError(MediaRefError, RuntimeError):
+    """Processes cannot be started, as in a script without `if __name__ == "__main__":`, which each of them runs."""
+
+
+def check_is_no_start() -> None:
+    """Raise `WorkerStartError` in a process that is being started and runs the main script for it."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise WorkerStartError(
+            'the script runs again in each worker process: put what starts workers under `if __name__ == "__main__":`'
+        )
 
 
 @dataclass(eq=False)
@@ -29,6 +44,7 @@ class _Worker(Generic[_Task]):
     process: multiprocessing.process.BaseProcess
     pipe: Connection
     task: _Task | None = None
+    has_started: bool = False
 
 
 class WorkerPool(Generic[_Task, _Result]):
@@ -59,19 +75,33 @@ class WorkerPool(Generic[_Task, _Result]):
             worker.pipe.send(task)
 
     def results(self) -> Iterator[tuple[_Task, _Result | WorkerDiedError]]:
-        """Wait for at least one task to end; raises what it raised."""
+        """Wait for news, the end of a task or more; raises what it raised.
+
+        Raises `WorkerStartError` if a process ends before it could begin: so would all that take its place.
+        """
         busy = {worker.pipe: worker for worker in self._workers if worker.task is not None}
         for pipe in wait(list(busy)):
             worker = busy[pipe]  # type: ignore[index]
-            task, worker.task = worker.task, None
-            assert task is not None
             try:
-                succeeded, result = worker.pipe.recv()
+                answer = worker.pipe.recv()
             except (EOFError, ConnectionError):
                 worker.process.join()
+                answer = None
+            if answer == _STARTED:
+                worker.has_started = True
+                continue
+            task, worker.task = worker.task, None
+            assert task is not None
+            if answer is None:
+                if not worker.has_started:
+                    raise WorkerStartError(
+                        f"a worker process ended with status {worker.process.exitcode} before it could begin; what it "
+                        "wrote to stderr says why"
+                    )
                 self._workers[self._workers.index(worker)] = self._started()
                 yield task, WorkerDiedError(_how_it_ended(worker.process.exitcode))
                 continue
+            succeeded, result = answer
             if not succeeded:
                 raise result
             yield task, result
@@ -97,6 +127,8 @@ class WorkerPool(Generic[_Task, _Result]):
 
 def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
+    with suppress(OSError):  # nobody is there any more, as the next line finds out
+        pipe.send(_STARTED)
     while True:
         try:
             task = pipe.recv()

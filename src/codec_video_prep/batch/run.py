@@ -18,7 +18,7 @@ from typing import Any
 
 from codec_video_prep.batch.formats import FORMATS
 from codec_video_prep.batch.job import Job, Outcome, Part, Video, plan_parts
-from codec_video_prep.batch.pool import WorkerDiedError, WorkerPool
+from codec_video_prep.batch.pool import WorkerDiedError, WorkerPool, check_is_no_start
 from codec_video_prep.batch.work import finish_part, finished_outcomes, prepare_video
 from codec_video_prep.config import WITHOUT_EFFECT, OptionError
 from codec_video_prep.output import OutputError, OutputExistsError, locked
@@ -114,7 +114,9 @@ def run_batch(
         OptionError: (a `ValueError`) an option is wrong, before any work starts.
         OutputError: (an `OSError`) the results cannot be written, or `output` holds another batch.
         MissingDependencyError: (an `ImportError`) a package is missing.
+        WorkerStartError: (a `RuntimeError`) worker processes cannot be started, for want of that line for one.
     """
+    check_is_no_start()
     if format not in FORMATS:
         raise OptionError(f"format={format!r}: takes one of {', '.join(FORMATS)}")
     if workers is not None and workers < 1:
