@@ -9,7 +9,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import av
 import numpy as np
@@ -243,3 +243,12 @@ def test_frames_of_a_stream_without_times_are_had_by_number(clip: Clip) -> None:
     assert np.isnan(batch.duration_seconds).all()
     with pytest.raises(TimestampError, match="no timestamps"):
         decoder.get_frames_played_at([0.0])
+
+
+def test_the_types_of_0_3_keep_their_names() -> None:
+    from mediaref.video_decoder import types
+
+    assert get_args(types.SECOND_TYPE) == (float, Fraction)
+    assert get_args(types.PTSUnit) == ("pts", "sec")
+    assert types.BatchDecodingStrategy("separate") is types.BatchDecodingStrategy.SEPARATE
+    assert types.VideoStreamMetadata.__module__.startswith("mediaref.")
