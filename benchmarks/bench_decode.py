@@ -75,6 +75,16 @@ def patterns(frames: int) -> dict[str, list[int]]:
 PATTERNS = tuple(patterns(1500))
 
 
+_ABOUT = f"""\
+The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the packets of our plan, read beforehand, one
+span after the other. Peers that were far behind in the first round were not measured again. A clip named
+-{LONG_MINUTES}min is the one before it over and over, for an hour.
+
+What is below 1x, and why: the first touch of a file (1 cold) makes the frame table of all of it and decodes its first
+picture, which later calls are spared. And where every packet is needed (libvpx's VP9) nothing can be left out, while
+PyAV makes a Python object of each picture, wanted or not: two to four hundredths of a millisecond, in the floor too."""
+
+
 @dataclass(frozen=True)
 class Row:
     """Medians of one pattern on one clip with one number of threads."""
@@ -354,12 +364,7 @@ def who_was_left_out(results: dict[tuple[str, str, int, str], tuple[Row | None, 
 
 def write(rows: list[Row], left_out: list[str], clock: str) -> None:
     """Put the table into RESULTS.md, and draw the plot."""
-    about = (
-        f"{machine()}; medians of some rounds in turns, {clock} time. The ratio is to the fastest peer of the row; the "
-        "floor is FFmpeg alone on the packets of our plan, read beforehand, one span after the other. Peers that were "
-        f"far behind in the first round were not measured again. A clip named -{LONG_MINUTES}min is the one before it "
-        "over and over, for an hour."
-    )
+    about = f"{machine()}; medians of some rounds in turns, {clock} time. {_ABOUT}"
     table = "\n".join([HEADER, *(row.text() for row in sorted(rows, key=_order))])
     picture = f"![Time of other libraries, ours being 1](../docs/{PLOT.name})"
     notes = "\n".join(f"- {line}" for line in [*long_and_short(rows), *left_out])
