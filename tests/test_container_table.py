@@ -18,11 +18,11 @@ from two_roads import assert_same, indexed_by_packets
 
 from mediaref import cleanup_cache, limits
 from mediaref.bitcost import read_bit_costs
+from mediaref.containers.mp4 import Movie
 from mediaref.errors import LimitExceededError, MediaRefError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames, packet_tables
-from mediaref.video_decoder.mp4 import Movie
 
 Clip = Callable[[str], Path]
 

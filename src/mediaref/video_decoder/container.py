@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mediaref import limits
+from mediaref.containers.fragments import check_announcements
 from mediaref.errors import (
     AccessDeniedError,
     CorruptMediaError,
@@ -18,7 +19,6 @@ from mediaref.errors import (
     UnsupportedBitstreamError,
 )
 from mediaref.storage import Source
-from mediaref.video_decoder.fragments import check_announcements
 from mediaref.video_decoder.orientation import Orientation
 
 if TYPE_CHECKING:

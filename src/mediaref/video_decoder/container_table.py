@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mediaref.containers.matroska import Segment
+from mediaref.containers.mp4 import Movie
 from mediaref.errors import CorruptMediaError, UnsupportedBitstreamError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened
 from mediaref.video_decoder.contents import Contents, Picture, check_limits
 from mediaref.video_decoder.headers import FirstHeaders
-from mediaref.video_decoder.matroska import Segment
-from mediaref.video_decoder.mp4 import Movie
 from mediaref.video_decoder.packet_tables import packets_of_movie, packets_of_segment
 from mediaref.video_decoder.packets import PARSED_CODECS, PacketTable
 from mediaref.video_decoder.parameter_sets import decoder_headers

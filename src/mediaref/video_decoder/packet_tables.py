@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaref.containers.matroska import Segment
+from mediaref.containers.mp4 import Movie
+from mediaref.containers.sample_table import SampleTable
 from mediaref.storage.ranges import Ranges
-from mediaref.video_decoder.matroska import Segment
-from mediaref.video_decoder.mp4 import Movie
 from mediaref.video_decoder.packets import NO_TIME, PacketTable, check_count
-from mediaref.video_decoder.sample_table import SampleTable
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref import limits
-from mediaref.video_decoder.boxes import Box, boxes, check, entries, find
+from mediaref.containers.boxes import Box, boxes, check, entries, find
 
 #: FFmpeg takes composition offsets beyond this for damage.
 FURTHEST_OFFSET = 1 << 28

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref import limits
+from mediaref.containers.boxes import Box, Read, boxes, check, entries, find, header_and_size, top_level
+from mediaref.containers.sample_table import FURTHEST_OFFSET, SampleTable
 from mediaref.errors import CorruptMediaError, LimitExceededError
-from mediaref.video_decoder.boxes import Box, Read, boxes, check, entries, find, header_and_size, top_level
-from mediaref.video_decoder.sample_table import FURTHEST_OFFSET, SampleTable
 
 # Flags of `tfhd`.
 _BASE_DATA_OFFSET = 0x1

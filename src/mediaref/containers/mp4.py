@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mediaref import limits
-from mediaref.errors import LimitExceededError
-from mediaref.storage.ranges import Ranges
-from mediaref.video_decoder.boxes import Box, boxes, find, header_and_size, top_level
-from mediaref.video_decoder.fragments import (
+from mediaref.containers.boxes import Box, boxes, find, header_and_size, top_level
+from mediaref.containers.fragments import (
     Announcements,
     Fragment,
     random_access_positions,
     referenced_positions,
     with_fragments,
 )
-from mediaref.video_decoder.sample_table import SampleTable
+from mediaref.containers.sample_table import SampleTable
+from mediaref.errors import LimitExceededError
+from mediaref.storage.ranges import Ranges
 
 _TOP_LEVEL = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta"}
