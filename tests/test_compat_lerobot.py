@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from bisect import bisect_right
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mediaref import MediaRef
+from mediaref import MediaRef, batch_decode
 from mediaref.compat.lerobot import from_videoframe, lerobot_episode_to_refs, to_videoframe
 from mediaref.errors import InvalidReferenceError
-from mediaref.video_decoder import VideoIndex
+from mediaref.video_decoder import VideoIndex, decode_frames
 
 Clip = Callable[[str], Path]
 
@@ -96,3 +98,47 @@ def test_an_episode_inside_a_longer_video_finds_its_frames(clip: Clip, kind: Cal
         assert index.frames_at([ref.pts_ns for ref in refs]).tolist() == list(range(first, first + 20))
     with pytest.raises(TypeError, match=r"frame_timestamps\[1\] must be numeric"):
         lerobot_episode_to_refs(video_path="a", from_timestamp=0.0, frame_timestamps=[0.0, "1"])  # type: ignore[list-item]
+
+
+def test_a_folder_of_lerobot_v3_is_read_by_reference(clip: Clip, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    pq = pytest.importorskip("pyarrow.parquet")
+    camera, lengths, rate = "observation.images.front", [70, 100, 50], 30
+    starts = [0, 70, 170]
+    pattern = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+    for name in ("meta/episodes/chunk-000", "data/chunk-000", f"videos/{camera}/chunk-000"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "meta" / "info.json").write_text(json.dumps({"codebase_version": "v3.0", "video_path": pattern}))
+    shutil.copy(clip("long"), tmp_path / pattern.format(video_key=camera, chunk_index=0, file_index=0))
+    episodes = {
+        "episode_index": [0, 1, 2],
+        f"videos/{camera}/chunk_index": [0, 0, 0],
+        f"videos/{camera}/file_index": [0, 0, 0],
+        f"videos/{camera}/from_timestamp": [start / rate for start in starts],
+    }
+    pq.write_table(pa.table(episodes), tmp_path / "meta/episodes/chunk-000/file-000.parquet")
+    rows = [(episode, frame) for episode, length in enumerate(lengths) for frame in range(length)]
+    stamps = pa.array(np.array([frame / rate for _, frame in rows], np.float32))
+    data = {"episode_index": [episode for episode, _ in rows], "timestamp": stamps}
+    pq.write_table(pa.table(data), tmp_path / "data/chunk-000/file-000.parquet")
+
+    # From here on as a reader does it who knows the folder only.
+    info = json.loads((tmp_path / "meta" / "info.json").read_text())
+    frames = pq.read_table(tmp_path / "data/chunk-000/file-000.parquet").to_pydict()
+    refs: list[MediaRef] = []
+    for episode in pq.read_table(tmp_path / "meta/episodes/chunk-000/file-000.parquet").to_pylist():
+        place = {name: episode[f"videos/{camera}/{name}"] for name in ("chunk_index", "file_index")}
+        refs += lerobot_episode_to_refs(
+            video_path=info["video_path"].format(video_key=camera, **place),
+            from_timestamp=episode[f"videos/{camera}/from_timestamp"],
+            frame_timestamps=[
+                time
+                for time, number in zip(frames["timestamp"], frames["episode_index"], strict=True)
+                if number == episode["episode_index"]
+            ],
+        )
+    index = VideoIndex.open(clip("long"))
+    assert index.frames_at([ref.pts_ns for ref in refs]).tolist() == list(range(220))
+    asked = [refs[number].resolve_relative_path(str(tmp_path)) for number in (0, 69, 70, 170, 219)]
+    for pixels, (_, expected) in zip(batch_decode(asked), decode_frames(index, [0, 69, 70, 170, 219]), strict=True):
+        np.testing.assert_array_equal(pixels, expected)

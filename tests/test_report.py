@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -163,3 +164,36 @@ def test_the_command_writes_one_when_asked(clip: Clip, tmp_path: Path, capsys: p
     assert not (tmp_path / "out" / "report.html").exists()
     assert cli.main([*words, "--quiet", "--report"]) == 0  # of the run that it finds done
     assert (tmp_path / "out" / "report.html").exists()
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+LOOK = """<script>addEventListener("error", event => document.body.dataset.error = event.message);
+addEventListener("load", () => {
+  const root = document.documentElement, look = getComputedStyle(document.body);
+  Object.assign(document.body.dataset, {
+    overflow: root.scrollWidth - root.clientWidth, height: root.scrollHeight, colour: look.color,
+    behind: [getComputedStyle(root).backgroundColor, look.backgroundColor].join("|"),
+    broken: [...document.images].filter(image => !image.naturalWidth).length,
+  })})</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [560, 1400])
+def test_a_browser_shows_the_page_light_and_dark_wide_and_narrow(width: int, report: Report, tmp_path: Path) -> None:
+    text = (report[2] / "report.html").read_text(encoding="utf-8")
+    page = tmp_path / "look.html"
+    page.write_text(text.replace("<head>", f"<head>{LOOK}", 1), encoding="utf-8")
+    seen = {}
+    for scheme, number in (("dark", 0), ("light", 1)):
+        words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / scheme}"]
+        words += [f"--window-size={width},900", f"--blink-settings=preferredColorScheme={number}", "--dump-dom"]
+        shown = subprocess.run(
+            [str(BROWSER), *words, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+        ).stdout
+        seen[scheme] = dict(re.findall(r'data-(\w+)="([^"]*)"', shown[shown.index("<body") :].partition(">")[0]))
+        assert "error" not in seen[scheme]
+        assert int(seen[scheme]["overflow"]) <= 0, "nothing has to be scrolled for sideways"
+        assert int(seen[scheme]["height"]) > 900
+        assert seen[scheme]["broken"] == "0"
+    assert seen["dark"]["colour"] != seen["light"]["colour"]
+    assert seen["dark"]["behind"] != seen["light"]["behind"]
