@@ -5,6 +5,8 @@ Nearly every frame is sound, and its means and ranges already say so; only the r
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +17,8 @@ FLAT_STD, FLAT_RANGE = 4.0, 12
 GREEN_SHARE, GREEN_LOW, GREEN_HIGH = 0.35, 90, 180
 GREEN_MEAN, GREEN_LEAD, GREEN_STD = 120.0, 80.0, 50.0
 
-#: What fits into 16 bits however bright a column is.
-_ROWS_AT_ONCE = 256
+#: Every so many rows are looked at first: a frame that is not flat hardly looks so in them.
+_GLANCE = 8
 
 Channels = NDArray[np.float64]
 
@@ -34,9 +36,19 @@ def _lines(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _sums(lines: NDArray[np.uint8]) -> Channels:
     """Each channel's sum."""
+    return _added(lines, np.uint16, 256)
+
+
+def _counts(lines: NDArray[np.bool_]) -> Channels:
+    """How often each channel is true."""
+    return _added(lines.view(np.uint8), np.uint8, 255)
+
+
+def _added(lines: NDArray[np.uint8], small: type[np.unsignedinteger[Any]], rows_at_once: int) -> Channels:
+    """Added up in a `small` type, which numpy is quick at, as many rows as surely fit into it."""
     columns = np.zeros(lines.shape[1], np.uint64)
-    for top in range(0, len(lines), _ROWS_AT_ONCE):
-        columns += np.add.reduce(lines[top : top + _ROWS_AT_ONCE], axis=0, dtype=np.uint16)
+    for top in range(0, len(lines), rows_at_once):
+        columns += np.add.reduce(lines[top : top + rows_at_once], axis=0, dtype=small)
     return np.asarray(columns.reshape(-1, 3).sum(axis=0), np.float64)
 
 
@@ -46,11 +58,16 @@ def _is_black(frame: NDArray[np.uint8], means: Channels) -> bool:
 
 def _is_flat(frame: NDArray[np.uint8]) -> bool:
     lines = _lines(frame)
-    greatest = lines.max(axis=0).reshape(-1, 3).max(axis=0)
-    if (greatest - lines.min(axis=0).reshape(-1, 3).min(axis=0)).max() > FLAT_RANGE:
+    if _range(lines[::_GLANCE]) > FLAT_RANGE or _range(lines) > FLAT_RANGE:
         return False
     # Luma is a mean of the channels: where no channel deviates by more than the limit, luma does not either.
     return float(frame.std(axis=(0, 1)).max()) <= FLAT_STD
+
+
+def _range(lines: NDArray[np.uint8]) -> int:
+    """The largest of the channels' ranges."""
+    least, greatest = (columns.reshape(-1, 3) for columns in (lines.min(axis=0), lines.max(axis=0)))
+    return int((greatest.max(axis=0) - least.min(axis=0)).max())
 
 
 def _is_green(frame: NDArray[np.uint8], means: Channels) -> bool:
@@ -63,10 +80,10 @@ def _is_green(frame: NDArray[np.uint8], means: Channels) -> bool:
     lines = _lines(frame)
     # Not more pixels are green in all channels than in any one of them.
     bright = lines >= GREEN_HIGH
-    if _sums(bright.view(np.uint8))[1] < least:
+    if _counts(bright)[1] < least:
         return False
     dark = lines <= GREEN_LOW
-    if _sums(dark.view(np.uint8))[[0, 2]].min() < least:
+    if _counts(dark)[[0, 2]].min() < least:
         return False
     dark, bright = dark.reshape(frame.shape), bright.reshape(frame.shape)
     return bool(np.count_nonzero(dark[..., 0] & bright[..., 1] & dark[..., 2]) >= least)
