@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mediaref")
 
-#: Codecs of which every sample of an MP4 file, and every block of a Matroska file, is one packet that FFmpeg hands on
-#: as it is, and presents as one frame.
-TABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
 #: Sample entries that promise that no parameter set comes with the samples (ISO/IEC 14496-15).
 CONSTANT_SETS = frozenset({"avc1", "hvc1", "dva1", "dvh1"})
 
@@ -64,13 +61,14 @@ def _contents(
     source: Source, tables: Movie | Segment, container: InputContainer, stream: VideoStream, ranges: Ranges
 ) -> Contents | None:
     codec = stream.codec_context.codec.canonical_name
-    is_parsed = codec in PARSED_CODECS
-    if codec not in TABLE_CODECS:
+    # Of these every sample of an MP4 file, and every block of a Matroska file, is one packet that FFmpeg hands on as it
+    # is, and presents as one frame.
+    if codec not in PARSED_CODECS:
         return None
     if isinstance(tables, Movie):
-        told = packets_of_movie(stream, tables, are_headers_read=not is_parsed, name=source.name)
+        told = packets_of_movie(stream, tables, source.name)
     else:
-        told = packets_of_segment(container, stream, tables, ranges, are_headers_read=not is_parsed)
+        told = packets_of_segment(container, stream, tables, ranges)
     if told is None or not _is_ordinary(told.table):
         return None
     table = told.table
@@ -79,15 +77,12 @@ def _contents(
     check_limits(table, None, source.name)
     first = ranges.read(int(table.position[0]), int(table.size[0]))
     extradata = stream.codec_context.extradata or b""
-    parser, headers = None, {}
-    if is_parsed:
-        known = FirstHeaders.read(codec, extradata, first)
-        parser, table = known.parser, known.put_into(table)
-        is_order_known = told.is_order_told or parser.is_shown_as_decoded or len(table) == 1
-        if parser.may_code_fields or not is_order_known:
-            return None
-        if known.steady_sets:
-            headers[0] = decoder_headers(codec, first, extradata)
+    known = FirstHeaders.read(codec, extradata, first)
+    parser, table = known.parser, known.put_into(table)
+    is_order_known = told.is_order_told or parser.is_shown_as_decoded or len(table) == 1
+    if parser.may_code_fields or not is_order_known:
+        return None
+    headers = {0: decoder_headers(codec, first, extradata)} if known.steady_sets else {}
     packet = import_av().Packet(first)
     packet.is_keyframe = True
     picture = Picture.of_first(stream, [packet]) if table.is_idr[0] else None

@@ -34,12 +34,11 @@ class ToldPackets(NamedTuple):
     is_order_told: bool
 
 
-def packets_of_movie(stream: VideoStream, movie: Movie, *, are_headers_read: bool, name: str) -> ToldPackets | None:
+def packets_of_movie(stream: VideoStream, movie: Movie, name: str) -> ToldPackets | None:
     """The packets of a stream of an MP4 file; None where its boxes and FFmpeg's index do not agree.
 
     FFmpeg's index has the edit lists applied and tells the decoding times, keyframes and what is not shown; the samples
-    tell how much later each is presented. `are_headers_read` is for a codec whose headers are not read at all.
-    Raises `LimitExceededError`.
+    tell how much later each is presented. Raises `LimitExceededError`.
     """
     entries = stream.index_entries
     check_count(len(entries), name)
@@ -59,13 +58,12 @@ def packets_of_movie(stream: VideoStream, movie: Movie, *, are_headers_read: boo
         size=samples.size[sample],
         is_key=is_key,
         is_discarded=is_discarded,
-        are_headers_read=are_headers_read,
     )
     return ToldPackets(table, samples.composition_offset is not None)
 
 
 def packets_of_segment(
-    container: InputContainer, stream: VideoStream, segment: Segment, ranges: Ranges, *, are_headers_read: bool
+    container: InputContainer, stream: VideoStream, segment: Segment, ranges: Ranges
 ) -> ToldPackets | None:
     """The packets of a stream of a Matroska file, whose blocks are read for it; None where that is left to FFmpeg.
 
@@ -88,7 +86,6 @@ def packets_of_segment(
         size=size.copy(),
         is_key=key.astype(np.bool_),
         is_discarded=np.zeros(len(pts), np.bool_),
-        are_headers_read=are_headers_read,
     )
     return ToldPackets(table, bool((np.diff(pts) < 0).any()))
 
@@ -113,7 +110,6 @@ def _unread_table(
     size: NDArray[np.int64],
     is_key: NDArray[np.bool_],
     is_discarded: NDArray[np.bool_],
-    are_headers_read: bool,
 ) -> PacketTable:
     count = len(pts)
     return PacketTable(
@@ -128,14 +124,14 @@ def _unread_table(
         is_second_field=np.zeros(count, np.bool_),
         is_referenced=np.ones(count, np.bool_),
         depends_on=np.full(count, -1, np.int64),
-        is_idr=is_key.copy() if are_headers_read else np.zeros(count, np.bool_),
-        is_recovery_point=is_key.copy() if are_headers_read else np.zeros(count, np.bool_),
+        is_idr=np.zeros(count, np.bool_),
+        is_recovery_point=np.zeros(count, np.bool_),
         recovery_frames=np.zeros(count, np.int32),
         picture_type=np.zeros(count, np.uint8),
         parameter_sets=np.zeros(count, np.int32),
         poc=np.zeros(count, np.int32),
         sequence=np.zeros(count, np.int32),
-        scanned_from=np.zeros(count, np.int32) if are_headers_read else np.full(count, -1, np.int32),
+        scanned_from=np.full(count, -1, np.int32),
     )
 
 
