@@ -415,7 +415,7 @@ class _FalseStartError(Exception):
 
 
 class PyAVVideoDecoder(IndexedVideoDecoder):
-    """A video decoded by PyAV. Frames are chosen by the video's index; nothing stays open between calls."""
+    """A video decoded by PyAV. Frames are chosen by the video's index; no file stays open between calls."""
 
     def __init__(
         self,
