@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from web_server import serving
 
 
 class HubServer:
@@ -26,14 +27,8 @@ class HubServer:
 
     @contextmanager
     def running(self) -> Iterator[HubServer]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="hub-server")
-        thread.start()
-        try:
+        with serving(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -13,6 +13,19 @@ from pathlib import Path
 from urllib.parse import unquote
 
 
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Let a server answer on a thread of its own during a `with` block."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="web-server")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 class WebServer:
     """Serves the files of a folder. What it was asked is in `requests`: method, path and range, in order."""
 
@@ -33,15 +46,11 @@ class WebServer:
 
     @contextmanager
     def running(self) -> Iterator[WebServer]:
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="web-server")
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.released.set()
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
+        with serving(self._server):
+            try:
+                yield self
+            finally:
+                self.released.set()
 
 
 class _Handler(BaseHTTPRequestHandler):
