@@ -31,6 +31,7 @@ from clips import HERE, WORK
 from contest import machine, write_results
 from decode_clips import ENCODERS, FRAMES, GOPS, LONG_MINUTES, made_clips, made_long_clip
 from decode_plot import PLOT, plot
+from worker_process import WorkerProcess, clean_environment
 
 from mediaref.video_decoder import DecodePlan, VideoIndex
 
@@ -133,33 +134,16 @@ class Contestant:
 
     def __init__(self, name: str, python: Path | str, function: str) -> None:
         self.name = name
-        clean = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
-        if function not in {"ours", "floor"}:
-            clean.pop("PYTHONPATH", None)
+        clean = clean_environment({"VIRTUAL_ENV"}) if function in {"ours", "floor"} else clean_environment()
         libraries = sorted(Path(python).parents[1].glob("lib/python*/site-packages/video_reader_rs.libs"))
         if libraries:  # that wheel's own libraries do not find each other
             clean["LD_LIBRARY_PATH"] = str(libraries[0])
-        command = [str(python), str(HERE / "decode_worker.py"), function]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean
-        )
+        self._worker = WorkerProcess(python, "decode_worker.py", function, environment=clean, is_quiet=True)
+        self.close = self._worker.close
 
     def do(self, request: dict[str, Any]) -> dict[str, Any]:
         """Its seconds by each clock and the mean of each frame, or its error."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            answer = self._process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        result: dict[str, Any] = json.loads(answer) if answer else {"error": "the process died"}
-        return result
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        return self._worker.ask(request) or {"error": "the process died"}
 
 
 def contestants(chosen: list[str], clip: Path) -> list[Contestant]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clips import HERE, WORK
+from worker_process import WorkerProcess, clean_environment
 
 ORIGINAL = "codec-video-prep==0.2.5"
 RESULTS = HERE / "RESULTS.md"
@@ -41,27 +41,18 @@ class Contestant:
 
     def __init__(self, name: str, python: Path | str) -> None:
         self.name = name
-        clean = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-        self._process = subprocess.Popen(
-            [str(python), str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean
-        )
+        self._worker = WorkerProcess(python, "worker.py", environment=clean_environment(), is_quiet=False)
+        self.close = self._worker.close
 
     def do(self, job: str, cores: list[int], *, warm: bool = False, **arguments: Any) -> float:
         """Seconds that the job took; `warm` lets it use what earlier jobs found out about the video.
 
         Stops the benchmark if the job failed: a ratio to a failure says nothing.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"job": job, "cores": cores, "warm": warm, "arguments": arguments}) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
+        answer = self._worker.ask({"job": job, "cores": cores, "warm": warm, "arguments": arguments})
+        if answer is None:
             sys.exit(f"{self.name} failed at {job} {arguments}")
-        return float(json.loads(answer)["seconds"])
-
-    def close(self) -> None:
-        self._process.communicate()
+        return float(answer["seconds"])
 
 
 class Contest:
