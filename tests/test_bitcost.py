@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from identities import assert_same
 from reference import plain_decode
 
 from mediaref import ReadStats, native_costs
-from mediaref.bitcost import BitCost, iter_bit_costs, read_bit_costs
+from mediaref.bitcost import BitCost, bit_costs_or_errors, iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError, FrameIndexError, InvalidReferenceError, UnsupportedBitstreamError
 from mediaref.video_decoder import VideoIndex, decode_frames
 from mediaref.video_decoder.reader import PacketReader
@@ -185,6 +187,29 @@ def test_a_damaged_packet_names_file_frame_and_byte(clip: Clip, tmp_path: Path) 
     with pytest.raises(CorruptMediaError, match=rf"damaged\.mp4: frame 4 \(packet {row}, byte {position}\)"):
         read_bit_costs(path)
     assert len(read_bit_costs(path, [0, 1])) == 2
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["long", "hevc", "vp9", "transport"])
+def test_a_packet_that_cannot_be_read_any_more_fails_its_own_frame(
+    clip: Clip, tmp_path: Path, name: str, threads: int
+) -> None:
+    path = tmp_path / clip(name).name
+    path.write_bytes(clip(name).read_bytes())
+    index = VideoIndex.open(path).with_headers()
+    expected = read_bit_costs(index, threads=threads)
+    before = native_costs._frames_in_memory(index)  # at most so many are read ahead, with threads the same again
+    costs = bit_costs_or_errors(index, [0] * 2 * before + list(range(len(index)))[::-1], threads=threads)
+    next(costs)
+    last = len(index.packets) * 2 // 3
+    os.truncate(path, int(index.packets.position[last]) + 1)
+    got = dict(zip(reversed(range(len(index))), islice(costs, 2 * before - 1, None), strict=True))
+    lost = {frame for frame, cost in got.items() if isinstance(cost, CorruptMediaError)}
+    assert lost == set(np.flatnonzero(index.packet_of >= last).tolist())
+    for frame in lost:
+        assert str(got[frame]).startswith(f"frame {frame} of {path}: packet ")
+    for frame in set(got) - lost:
+        assert_same(got[frame], expected[frame])
 
 
 def test_the_identity_can_fail(clip: Clip) -> None:

@@ -201,7 +201,9 @@ def _iterate(
             yield _bit_cost(index, int(frame), each, placements[size])
 
 
-def _error(index: VideoIndex, frame: int, error: ParseError) -> MediaRefError:
+def _error(index: VideoIndex, frame: int, error: CorruptMediaError | ParseError) -> MediaRefError:
+    if isinstance(error, CorruptMediaError):
+        return CorruptMediaError(f"frame {frame} of {error}")
     row = int(index.packet_of[frame])
     return _ERRORS[error.kind](
         f"{index.source.name}: frame {frame} (packet {row}, byte {int(index.packets.position[row])}) stops at byte "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.reader import PacketReader
@@ -22,8 +23,8 @@ from mediaref.video_decoder.reader import PacketReader
 if TYPE_CHECKING:
     from mediaref._native import ChainParser, FrameCosts, ParseError
 
-#: The frames that a packet holds, the hidden ones first, or why it cannot be parsed.
-Costs: TypeAlias = "list[FrameCosts] | ParseError"
+#: The frames that a packet holds, the hidden ones first, or why it cannot be read or parsed.
+Costs: TypeAlias = "list[FrameCosts] | CorruptMediaError | ParseError"
 
 #: Codecs whose bits are read.
 COSTED_CODECS = ("h264", "hevc", "vp9")
@@ -79,22 +80,28 @@ class _Window:
         firsts = np.unique(self._asked)
         after = np.minimum(firsts + 1, len(table) - 1)
         counts = (1 + (table.is_second_field[after] & (after > firsts))).tolist()
-        self._firsts = firsts.tolist()
-        rows = [first + n for first, count in zip(self._firsts, counts, strict=True) for n in range(count)]
-        packets = reader.read_bytes(rows)
+        rows = [first + n for first, count in zip(firsts.tolist(), counts, strict=True) for n in range(count)]
+        packets = iter(reader.read_each(rows))
         sets = table.parameter_sets[firsts].tolist()
-        requests = [(handle, list(islice(packets, count))) for handle, count in zip(sets, counts, strict=True)]
-        self._pending = index.parser.start_bit_costs(requests, threads)
+        self._made: dict[int, Costs] = {}
+        requests: dict[int, tuple[int, list[bytes]]] = {}
+        for first, handle, count in zip(firsts.tolist(), sets, counts, strict=True):
+            of_frame = list(islice(packets, count))
+            unread = [packet for packet in of_frame if isinstance(packet, CorruptMediaError)]
+            if unread:
+                self._made[first] = unread[0]
+            else:
+                requests[first] = handle, [packet for packet in of_frame if isinstance(packet, bytes)]
+        self._parsed = list(requests)
+        self._pending = index.parser.start_bit_costs(list(requests.values()), threads)
 
     def costs(self) -> list[Costs]:
         """Wait for the costs of all frames, in the order asked."""
         from mediaref._native import ParseError
 
-        made = {
-            row: costs if isinstance(costs, ParseError) else [costs]
-            for row, costs in zip(self._firsts, self._pending.results(), strict=True)
-        }
-        return [made[row] for row in self._asked.tolist()]
+        for row, costs in zip(self._parsed, self._pending.results(), strict=True):
+            self._made[row] = costs if isinstance(costs, ParseError) else [costs]
+        return [self._made[row] for row in self._asked.tolist()]
 
 
 def _from_chains(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
@@ -156,18 +163,25 @@ class _Job:
         self._parser = parser
         self._goes_on = goes_on
         self._packets: list[bytes] = []
+        self._unread: dict[int, CorruptMediaError] = {}
 
     def read(self, reader: PacketReader) -> None:
-        """Fetch the packets."""
-        self._packets = list(reader.read_bytes(self.rows))
+        """Fetch the packets. One that cannot be read is empty: the parser finds it as damaged as what depends on it."""
+        packets = reader.read_each(self.rows)
+        self._packets = [packet if isinstance(packet, bytes) else b"" for packet in packets]
+        self._unread = {
+            row: packet for row, packet in zip(self.rows, packets, strict=True) if isinstance(packet, CorruptMediaError)
+        }
 
     def run(self) -> list[Costs]:
         wanted = set(self.wanted)
         is_wanted = [row in wanted for row in self.rows]
+        costs: Sequence[Costs]
         if self._goes_on:
-            return self._parser.parse(self._packets, is_wanted)
-        costs, self.checkpoints = self._parser.parse_last(self._packets, is_wanted)
-        return costs
+            costs = self._parser.parse(self._packets, is_wanted)
+        else:
+            costs, self.checkpoints = self._parser.parse_last(self._packets, is_wanted)
+        return [self._unread.get(row, own) for row, own in zip(self.rows, costs, strict=True)]
 
 
 class _Chains:
@@ -196,11 +210,9 @@ class _Chains:
 
     def of_frame(self, frame: int, made: dict[int, Costs]) -> Costs:
         """The costs of a frame's packet, behind those of the hidden ones before it."""
-        from mediaref._native import ParseError
-
         *before, row = self._rows(frame)
         own = made[row]
-        if isinstance(own, ParseError):
+        if not isinstance(own, list):
             return own
         hidden = [costs for earlier in before for costs in _listed(made[earlier])]
         # The last one shown is what the packet presents; spatial layers below it are not.

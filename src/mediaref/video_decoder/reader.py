@@ -68,6 +68,25 @@ class PacketReader:
             return self._read_together(rows)
         return (bytes(packet) for _, packet in self._demuxed(rows))
 
+    def read_each(self, rows: Sequence[int]) -> list[bytes | CorruptMediaError]:
+        """The bytes of each packet of `rows`, which must ascend, or why it cannot be read."""
+        packets: list[bytes | CorruptMediaError] = []
+        try:
+            packets.extend(self.read_bytes(rows))
+        except CorruptMediaError as error:
+            rest = rows[len(packets) :]
+            # Looking for each of them in a container would mean to read it from the start, time and again.
+            each = map(self._bytes_or_error, rest) if self._index.is_directly_readable else [error] * len(rest)
+            packets.extend(each)
+        return packets
+
+    def _bytes_or_error(self, row: int) -> bytes | CorruptMediaError:
+        try:
+            (content,) = self.read_bytes([row])
+        except CorruptMediaError as error:
+            return error
+        return content
+
     def _demuxed(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         if self._demuxer is None:
             self._demuxer = _Demuxer(self._index, self._resources)
