@@ -12,6 +12,7 @@ pub mod hevc;
 pub mod map;
 pub mod nal;
 pub mod packet;
+pub mod picture_format;
 pub mod stream;
 pub mod vp9;
 

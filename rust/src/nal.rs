@@ -57,6 +57,32 @@ fn split_at_start_codes(units: &mut Vec<Range<usize>>, packet: &[u8], range: Ran
     }
 }
 
+/// Type of the SEI message that tells how to turn pictures for display (H.264 D.1.27, HEVC D.2.15).
+pub const DISPLAY_ORIENTATION: usize = 47;
+
+/// The messages of an SEI NAL unit's payload, as far as they are whole: type and content (H.264 7.3.2.3.1, HEVC 7.3.5).
+pub fn sei_messages(mut rest: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    std::iter::from_fn(move || {
+        let (payload_type, size) = (sei_number(&mut rest)?, sei_number(&mut rest)?);
+        let (content, after) = rest.split_at_checked(size)?;
+        rest = after;
+        Some((payload_type, content))
+    })
+}
+
+/// `payloadType` or `payloadSize`.
+fn sei_number(rest: &mut &[u8]) -> Option<usize> {
+    let mut value = 0;
+    loop {
+        let (&byte, after) = rest.split_first()?;
+        *rest = after;
+        value += usize::from(byte);
+        if byte != 255 {
+            return Some(value);
+        }
+    }
+}
+
 /// `trailing_zero_8bits` and the `zero_byte` of the next start code are no part of the unit.
 fn push_trimmed(units: &mut Vec<Range<usize>>, packet: &[u8], range: Range<usize>) {
     let last = packet[range.clone()].iter().rposition(|&byte| byte != 0);

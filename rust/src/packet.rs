@@ -3,6 +3,7 @@
 use std::ops::{BitOr, BitOrAssign};
 
 use crate::map::PictureType;
+use crate::picture_format::PictureFormat;
 
 /// The earlier packets that a packet's pictures depend on: bit k stands for the one k + 1 before it, and bit 63, the sign,
 /// for all that lie 64 or more before it. So a shift with the sign kept gives what the packet before it must wait for.
@@ -68,9 +69,9 @@ pub struct PacketHeader {
     /// (`sequence`, `poc`) is display order.
     pub poc: i32,
     pub sequence: i32,
-    /// Displayed size in luma samples.
-    pub width: u32,
-    pub height: u32,
+    /// `None` without a picture, and where more than its parameter sets or header has a say: a message that turns it,
+    /// another layer.
+    pub format: Option<PictureFormat>,
 }
 
 #[cfg(test)]

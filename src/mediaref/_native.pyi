@@ -51,13 +51,33 @@ class PacketHeaders:
     @property
     def sequence(self) -> NDArray[np.int32]:
         """Number of the coded video sequence: (sequence, poc) is display order over the whole stream."""
-    @property
-    def width(self) -> NDArray[np.int32]:
-        """Displayed width of each picture, in luma samples (after cropping); 0 without a picture."""
-    @property
-    def height(self) -> NDArray[np.int32]:
-        """Displayed height of each picture, in luma samples (after cropping); 0 without a picture."""
+    def picture_format(self, row: int) -> PictureFormat | None:
+        """That of a packet's picture.
+
+        None without a picture, and where more than its parameter sets or header has a say: a message that turns it,
+        another layer, a frame from before that it shows. Raises `IndexError`.
+        """
     def __len__(self) -> int: ...
+
+@final
+class PictureFormat:
+    """The size of a picture, and what its samples are."""
+
+    @property
+    def crop(self) -> tuple[int, int, int, int]:
+        """Displayed rectangle within the coded picture: left, top, width, height in luma samples."""
+    @property
+    def bit_depth(self) -> tuple[int, int]:
+        """Bits of a luma sample, and of a chroma sample."""
+    @property
+    def subsampling(self) -> tuple[int, int] | None:
+        """How many luma samples a chroma sample stands for, across and down, as powers of two; None without chroma."""
+    @property
+    def is_rgb(self) -> bool | None:
+        """None where the stream does not tell."""
+    @property
+    def is_full_range(self) -> bool | None:
+        """None where the stream does not tell."""
 
 @final
 class FrameCosts:

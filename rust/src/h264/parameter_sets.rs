@@ -6,6 +6,7 @@ use crate::bits::{BitReader, Rbsp};
 use crate::error::{Error, Result};
 use crate::map::{Buffers, Crop};
 use crate::nal::Framing;
+use crate::picture_format::{Colour, PictureFormat, subsampling};
 
 /// Widest and tallest picture that we allocate maps for, in luma samples.
 pub const MAX_DIMENSION: u32 = 16_384;
@@ -28,6 +29,7 @@ pub struct Sps {
     pub mb_adaptive_frame_field_flag: bool,
     pub direct_8x8_inference_flag: bool,
     pub crop: Crop,
+    pub colour: Colour,
 }
 
 /// `pic_order_cnt_type` and what comes with it.
@@ -56,6 +58,15 @@ impl Sps {
         if self.separate_colour_plane_flag { 0 } else { self.chroma_format_idc }
     }
 
+    pub fn picture_format(&self) -> PictureFormat {
+        PictureFormat {
+            crop: self.crop,
+            bit_depth: (self.bit_depth_luma, self.bit_depth_chroma),
+            subsampling: subsampling(self.chroma_format_idc),
+            colour: self.colour,
+        }
+    }
+
     /// Parses the RBSP of `seq_parameter_set_data`; the identifier comes first in the answer.
     pub fn parse(rbsp: &Rbsp) -> Result<(usize, Self)> {
         let mut r = rbsp.reader();
@@ -80,6 +91,7 @@ impl Sps {
             mb_adaptive_frame_field_flag: false,
             direct_8x8_inference_flag: false,
             crop: Crop::default(),
+            colour: Colour::default(),
         };
         if matches!(profile_idc, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
             sps.parse_high_profile_fields(&mut r)?;
@@ -90,6 +102,11 @@ impl Sps {
         r.skip(1); // gaps_in_frame_num_value_allowed_flag
         sps.parse_size(&mut r)?;
         r.check()?;
+        let vui_parameters_present_flag = r.flag();
+        if vui_parameters_present_flag {
+            let colour = Colour::parse(&mut r);
+            sps.colour = r.check().map_or(Colour::default(), |()| colour);
+        }
         Ok((id as usize, sps))
     }
 

@@ -7,6 +7,7 @@ use super::references::References;
 use super::slice_header::{NalHeader, PictureStructure, SliceHeader};
 use crate::bits::{BitReader, Rbsp};
 use crate::map::PictureType;
+use crate::nal::{DISPLAY_ORIENTATION, sei_messages};
 use crate::packet::PacketHeader;
 
 /// Bytes of a slice NAL unit that its header surely fits in: only the header is read here.
@@ -43,6 +44,7 @@ impl Scanner {
         let mut row = PacketHeader::default();
         let mut slices: Vec<SliceHeader> = vec![];
         let mut recovery_point: Option<RecoveryPoint> = None;
+        let mut is_turned = false;
         self.references.next_packet();
         let units = self.sets.framing.split(packet).unwrap_or_else(|_| {
             self.references.lose_track();
@@ -54,7 +56,13 @@ impl Scanner {
             match header.nal_unit_type {
                 1 | 2 | 5 => self.scan_slice(header, nal, &mut slices, &mut row),
                 6 => {
-                    recovery_point = recovery_point.or_else(|| RecoveryPoint::find(&nal[1..]));
+                    for (payload_type, content) in sei_messages(Rbsp::from_ebsp(&nal[1..]).payload()) {
+                        match payload_type {
+                            RECOVERY_POINT => recovery_point = recovery_point.or_else(|| RecoveryPoint::parse(content)),
+                            DISPLAY_ORIENTATION => is_turned = true,
+                            _ => {}
+                        }
+                    }
                     self.add_parameter_set(nal);
                 }
                 7 | 8 => self.add_parameter_set(nal),
@@ -63,6 +71,7 @@ impl Scanner {
         }
         let Some(first) = slices.first() else { return row };
         self.finish_row(first, &mut row);
+        row.format = (!is_turned).then(|| first.sps.picture_format());
         row.depends_on = self.references.next(&slices, row.poc);
         let is_intra = row.picture_type == Some(PictureType::I);
         if let Some(point) = recovery_point.filter(|point| is_intra || point.exact_match_flag) {
@@ -102,8 +111,6 @@ impl Scanner {
         row.is_second_field = self.pair_fields(slice);
         row.is_idr = slice.nal.is_idr();
         row.is_recovery_point |= row.is_idr;
-        row.width = slice.sps.crop.width;
-        row.height = slice.sps.crop.height;
         // Both restart the count: what comes after is displayed after all that came before.
         let restarts = row.is_idr || slice.marking.resets_order;
         if restarts && !row.is_second_field {
@@ -125,6 +132,9 @@ impl Scanner {
     }
 }
 
+/// Type of the SEI message `recovery_point()`.
+const RECOVERY_POINT: usize = 6;
+
 /// `recovery_point()` (D.1.8).
 struct RecoveryPoint {
     recovery_frame_cnt: u32,
@@ -132,20 +142,6 @@ struct RecoveryPoint {
 }
 
 impl RecoveryPoint {
-    /// The one in an SEI NAL unit, if there is any.
-    fn find(ebsp: &[u8]) -> Option<Self> {
-        let rbsp = Rbsp::from_ebsp(&ebsp[..ebsp.len().min(HEADER_BYTES)]);
-        let mut rest = rbsp.payload();
-        while rest.len() > 2 {
-            let (payload_type, size) = (sei_number(&mut rest)?, sei_number(&mut rest)?);
-            if payload_type == 6 {
-                return Self::parse(rest.get(..size)?);
-            }
-            rest = rest.get(size..)?;
-        }
-        None
-    }
-
     fn parse(payload: &[u8]) -> Option<Self> {
         let mut r = BitReader::new(payload);
         // At most MaxFrameNum - 1.
@@ -153,19 +149,6 @@ impl RecoveryPoint {
         let exact_match_flag = r.flag();
         r.check().ok()?;
         Some(Self { recovery_frame_cnt, exact_match_flag })
-    }
-}
-
-/// `payloadType` or `payloadSize` (7.3.2.3.1).
-fn sei_number(rest: &mut &[u8]) -> Option<usize> {
-    let mut value = 0;
-    loop {
-        let (&byte, after) = rest.split_first()?;
-        *rest = after;
-        value += usize::from(byte);
-        if byte != 255 {
-            return Some(value);
-        }
     }
 }
 

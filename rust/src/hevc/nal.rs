@@ -20,6 +20,7 @@ pub mod nal_unit_type {
     pub const PPS: u8 = 34;
     pub const EOS: u8 = 36;
     pub const EOB: u8 = 37;
+    pub const PREFIX_SEI: u8 = 39;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

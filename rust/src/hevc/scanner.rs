@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::nal::{self, NalUnit, nal_unit_type};
+use super::nal::{self, NAL_HEADER_BYTES, NalUnit, nal_unit_type};
 use super::parameter_sets::ParameterSets;
 use super::references::{CurrentPicture, References};
 use super::slice_header::{PicturePart, SegmentStart};
 use crate::bits::Rbsp;
+use crate::nal::{DISPLAY_ORIENTATION, sei_messages};
 use crate::packet::PacketHeader;
 
 /// Bytes of a slice NAL unit that the part of its header surely fits in that is read here.
@@ -46,6 +47,7 @@ impl Scanner {
     /// before any IRAP picture, and RASL pictures whose IRAP picture begins the sequence.
     pub fn scan(&mut self, packet: &[u8]) -> PacketHeader {
         let mut row = PacketHeader::default();
+        let mut is_told_by_sets = true;
         self.references.next_packet();
         for range in self.sets.framing().split(packet).unwrap_or_default() {
             let Some(nal) = NalUnit::new(&packet[range.clone()], range.start) else { continue };
@@ -57,7 +59,9 @@ impl Scanner {
                 self.awaits_irap = true;
                 self.references.end_sequence();
             }
+            is_told_by_sets &= nal.nuh_layer_id == 0 && !tells_orientation(&nal);
         }
+        row.format = row.format.filter(|_| is_told_by_sets);
         row
     }
 
@@ -97,8 +101,7 @@ impl Scanner {
             depends_on,
             poc,
             sequence: self.sequence,
-            width: start.sps.crop.width,
-            height: start.sps.crop.height,
+            format: Some(start.sps.picture_format()),
         };
         Some(())
     }
@@ -115,6 +118,12 @@ impl Scanner {
             }
         }
     }
+}
+
+fn tells_orientation(nal: &NalUnit) -> bool {
+    nal.nal_unit_type == nal_unit_type::PREFIX_SEI
+        && sei_messages(Rbsp::from_ebsp(&nal.bytes[NAL_HEADER_BYTES..]).payload())
+            .any(|(payload_type, _)| payload_type == DISPLAY_ORIENTATION)
 }
 
 /// Decoding of picture order count (8.3.1): what must be kept from picture to picture.

@@ -1,10 +1,11 @@
 //! Sequence parameter set (7.3.2.2): what of it the slice syntax depends on.
 
 use super::ref_pic_set::ShortTermRefPicSet;
-use super::vui::skip_vui_parameters;
+use super::vui::parse_vui_parameters;
 use crate::bits::{BitReader, Rbsp};
 use crate::error::{Error, Result};
 use crate::map::Crop;
+use crate::picture_format::{Colour, PictureFormat, subsampling};
 
 /// Largest `MaxLumaPs` of any level (A.4.1, level 7.2): pictures above it are refused, not allocated.
 pub const MAX_LUMA_SAMPLES: u64 = 142_606_336;
@@ -37,6 +38,7 @@ pub struct Sps {
     /// `lt_ref_pic_poc_lsb_sps` and `used_by_curr_pic_lt_sps_flag`.
     pub long_term_ref_pics: Vec<(u32, bool)>,
     pub sps_temporal_mvp_enabled_flag: bool,
+    pub colour: Colour,
     pub range: SpsRangeExtension,
     pub scc: SpsSccExtension,
 }
@@ -98,11 +100,20 @@ impl Sps {
         r.skip(1);
         let vui_parameters_present_flag = r.flag();
         if vui_parameters_present_flag {
-            skip_vui_parameters(&mut r, u32::from(sps_max_sub_layers_minus1))?;
+            sps.colour = parse_vui_parameters(&mut r, u32::from(sps_max_sub_layers_minus1))?;
         }
         sps.parse_extensions(&mut r)?;
         r.check()?;
         Ok(sps)
+    }
+
+    pub fn picture_format(&self) -> PictureFormat {
+        PictureFormat {
+            crop: self.crop,
+            bit_depth: (self.bit_depth_luma as u8, self.bit_depth_chroma as u8),
+            subsampling: subsampling(self.chroma_format_idc),
+            colour: self.colour,
+        }
     }
 
     /// `sps_seq_parameter_set_id` alone, for sets that cannot be parsed to their end.

@@ -2,6 +2,7 @@
 
 use super::{ParameterSets, Scanner, Scratch, frame_map};
 use crate::map::{FrameMap, PictureType};
+use crate::packet::PacketHeader;
 
 #[rustfmt::skip]
 const INTRA: &[u8] = &[
@@ -69,7 +70,9 @@ fn headers_tell_types_and_display_order() {
     assert_eq!(rows.map(|row| (row.sequence, row.poc)), [(1, 0), (1, 2), (1, 1)]);
     assert_eq!(rows.map(|row| row.is_idr), [true, false, false]);
     assert_eq!(rows.map(|row| row.is_referenced), [true, true, false]);
-    assert!(rows.iter().all(|row| !row.is_hidden && (row.width, row.height) == (72, 40)));
+    let shape =
+        |row: &PacketHeader| row.format.map(|format| (format.crop.width, format.crop.height, format.subsampling));
+    assert!(rows.iter().all(|row| !row.is_hidden && shape(row) == Some((72, 40, Some((1, 1))))));
 }
 
 #[test]

@@ -1,30 +1,12 @@
-//! VUI and HRD parameters (E.2): nothing here is used, but the SPS extensions lie behind it.
+//! VUI and HRD parameters (E.2): of them only the colours are used, but the SPS extensions lie behind.
 
 use crate::bits::BitReader;
 use crate::error::{Error, Result};
+use crate::picture_format::Colour;
 
 /// `vui_parameters()` (E.2.1).
-pub fn skip_vui_parameters(r: &mut BitReader, sps_max_sub_layers_minus1: u32) -> Result<()> {
-    let aspect_ratio_info_present_flag = r.flag();
-    if aspect_ratio_info_present_flag {
-        const EXTENDED_SAR: u32 = 255;
-        let aspect_ratio_idc = r.u(8);
-        if aspect_ratio_idc == EXTENDED_SAR {
-            r.skip(32);
-        }
-    }
-    let overscan_info_present_flag = r.flag();
-    if overscan_info_present_flag {
-        r.skip(1);
-    }
-    let video_signal_type_present_flag = r.flag();
-    if video_signal_type_present_flag {
-        r.skip(3 + 1);
-        let colour_description_present_flag = r.flag();
-        if colour_description_present_flag {
-            r.skip(3 * 8);
-        }
-    }
+pub fn parse_vui_parameters(r: &mut BitReader, sps_max_sub_layers_minus1: u32) -> Result<Colour> {
+    let colour = Colour::parse(r);
     let chroma_loc_info_present_flag = r.flag();
     if chroma_loc_info_present_flag {
         skip_ue(r, 2)?;
@@ -52,7 +34,8 @@ pub fn skip_vui_parameters(r: &mut BitReader, sps_max_sub_layers_minus1: u32) ->
         r.skip(3);
         skip_ue(r, 5)?;
     }
-    r.check()
+    r.check()?;
+    Ok(colour)
 }
 
 /// `hrd_parameters(1, maxNumSubLayersMinus1)` (E.2.2).

@@ -16,7 +16,7 @@ mod module {
     #[pymodule_export]
     use super::frame_costs::FrameCosts;
     #[pymodule_export]
-    use super::packet_headers::PacketHeaders;
+    use super::packet_headers::{PacketHeaders, PictureFormat};
     #[pymodule_export]
     use super::parse_error::ParseError;
     #[pymodule_export]

@@ -1,9 +1,11 @@
 //! What the headers of many packets say, as columns.
 
 use numpy::{IntoPyArray, PyArray1};
+use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
 use crate::packet::PacketHeader;
+use crate::picture_format;
 
 #[pyclass(frozen, module = "mediaref._native")]
 pub struct PacketHeaders {
@@ -82,13 +84,31 @@ impl PacketHeaders {
         self.column(py, |row| row.sequence)
     }
 
-    #[getter]
-    fn width<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
-        self.column(py, |row| row.width as i32)
+    fn picture_format(&self, row: usize) -> PyResult<Option<PictureFormat>> {
+        let row = self.rows.get(row).ok_or_else(|| PyIndexError::new_err(format!("no row {row}")))?;
+        Ok(row.format.map(PictureFormat::from))
     }
+}
 
-    #[getter]
-    fn height<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
-        self.column(py, |row| row.height as i32)
+/// The size of a picture, and what its samples are.
+#[pyclass(frozen, get_all, module = "mediaref._native")]
+pub struct PictureFormat {
+    crop: (u32, u32, u32, u32),
+    bit_depth: (u8, u8),
+    subsampling: Option<(u8, u8)>,
+    is_rgb: Option<bool>,
+    is_full_range: Option<bool>,
+}
+
+impl From<picture_format::PictureFormat> for PictureFormat {
+    fn from(format: picture_format::PictureFormat) -> Self {
+        let picture_format::PictureFormat { crop, bit_depth, subsampling, colour } = format;
+        Self {
+            crop: (crop.left, crop.top, crop.width, crop.height),
+            bit_depth,
+            subsampling,
+            is_rgb: colour.is_rgb,
+            is_full_range: colour.is_full_range,
+        }
     }
 }

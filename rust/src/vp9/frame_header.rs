@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::bits::BitReader;
 use crate::error::{Error, Result};
+use crate::map::Crop;
+use crate::picture_format::{Colour, PictureFormat};
 
 /// Luma samples of the largest picture that we are willing to parse (level 6.2 ends at 2^25.1).
 pub const MAX_PICTURE_SAMPLES: u64 = 1 << 27;
@@ -50,12 +52,13 @@ pub struct ColorConfig {
     pub bit_depth: u8,
     pub subsampling_x: u8,
     pub subsampling_y: u8,
+    pub is_rgb: bool,
 }
 
 impl Default for ColorConfig {
     /// What an intra-only frame of profile 0 has, which does not tell.
     fn default() -> Self {
-        Self { bit_depth: 8, subsampling_x: 1, subsampling_y: 1 }
+        Self { bit_depth: 8, subsampling_x: 1, subsampling_y: 1, is_rgb: false }
     }
 }
 
@@ -171,6 +174,16 @@ pub struct FrameHeader {
 impl FrameHeader {
     pub fn frame_is_intra(&self) -> bool {
         self.is_key || self.intra_only
+    }
+
+    pub fn picture_format(&self) -> PictureFormat {
+        let ColorConfig { bit_depth, subsampling_x, subsampling_y, is_rgb } = self.color;
+        PictureFormat {
+            crop: Crop { left: 0, top: 0, width: self.size.width, height: self.size.height },
+            bit_depth: (bit_depth, bit_depth),
+            subsampling: Some((subsampling_x, subsampling_y)),
+            colour: Colour { is_rgb: Some(is_rgb), is_full_range: None },
+        }
     }
 
     /// Whether `setup_past_independence` (7.2) is invoked.
@@ -396,7 +409,7 @@ fn color_config(r: &mut BitReader, profile: u32) -> Result<ColorConfig> {
             r.skip(1); // reserved_zero
         }
     }
-    Ok(ColorConfig { bit_depth, subsampling_x, subsampling_y })
+    Ok(ColorConfig { bit_depth, subsampling_x, subsampling_y, is_rgb: color_space == CS_RGB })
 }
 
 /// `frame_size` (6.2.3).

@@ -1,10 +1,11 @@
 //! Headers of a stream's packets in decoding order.
 
-use super::frame_header::{FrameHeader, FrameSize, Header, HeaderState};
+use super::frame_header::{FrameHeader, Header, HeaderState};
 use super::references::References;
 use super::superframe;
 use crate::map::PictureType;
 use crate::packet::{Dependencies, PacketHeader};
+use crate::picture_format::PictureFormat;
 
 /// Reads headers only. VP9 has no parameter sets: what a header takes over is in the headers before it.
 #[derive(Debug, Default)]
@@ -46,9 +47,9 @@ impl Scanner {
     }
 
     fn show_existing(&mut self, slot: usize, row: &mut PacketHeader) {
-        if let (Some(picture_type), Some(size)) = (self.slots[slot], self.headers.slots[slot]) {
+        if let Some(picture_type) = self.slots[slot] {
             row.depends_on |= self.references.of_slot(slot);
-            self.fill(row, picture_type, size, true);
+            self.fill(row, picture_type, None, true);
         }
     }
 
@@ -63,10 +64,16 @@ impl Scanner {
         row.depends_on |= self.references.of_frame(header);
         // Even where it refreshes no slot, the next frame may take over its motion vectors and probabilities.
         row.is_referenced = true;
-        self.fill(row, picture_type, header.size, header.show_frame);
+        self.fill(row, picture_type, Some(header.picture_format()), header.show_frame);
     }
 
-    fn fill(&mut self, row: &mut PacketHeader, picture_type: PictureType, size: FrameSize, is_shown: bool) {
+    fn fill(
+        &mut self,
+        row: &mut PacketHeader,
+        picture_type: PictureType,
+        format: Option<PictureFormat>,
+        is_shown: bool,
+    ) {
         if is_shown {
             self.shown = self.shown.saturating_add(1);
         } else if row.picture_type.is_some() && !row.is_hidden {
@@ -75,7 +82,7 @@ impl Scanner {
         row.picture_type = Some(picture_type);
         row.is_hidden = !is_shown;
         row.poc = self.shown;
-        (row.width, row.height) = (size.width, size.height);
+        row.format = format;
     }
 }
 

@@ -6,6 +6,7 @@ after another; of a remote file that takes all of it.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -23,6 +24,8 @@ _TIMESTAMP_SCALE = 0x2AD7B1
 _TRACK_ENTRY, _TRACK_NUMBER, _TRACK_TYPE, _CODEC_ID = 0xAE, 0xD7, 0x83, 0x86
 _DEFAULT_DURATION, _TRACK_TIMESTAMP_SCALE, _CODEC_DELAY, _CONTENT_ENCODINGS = 0x23E383, 0x23314F, 0x56AA, 0x6D80
 _TIMESTAMP, _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK, _BLOCK_DURATION = 0xE7, 0xA3, 0xA0, 0xA1, 0x9B
+#: Tells, among other things, how pictures are turned.
+_PROJECTION = bytes.fromhex("7670")
 _POSITION, _PREV_SIZE, _REFERENCE_BLOCK, _REFERENCE_PRIORITY = 0xA7, 0xAB, 0xFB, 0xFA
 
 _IN_SEGMENT = frozenset({_SEEK_HEAD, _INFO, _TRACKS, _CLUSTER, _CUES, _CHAPTERS, _TAGS, _ATTACHMENTS, _VOID, _CRC_32})
@@ -129,6 +132,10 @@ class Segment:
     def tells_durations(self) -> bool:
         """Whether all tracks of pictures say how long a frame is shown."""
         return all(track.default_duration for track in self.tracks if track.codec_id.startswith(b"V_"))
+
+    def display_matrix(self, _: int) -> bytes | None:
+        """How the pictures are turned, as FFmpeg says it; None where a track may say that they are."""
+        return None if _PROJECTION in self.content else struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
     def description(self, _: int) -> bytes:
         """A file with the same tracks and no frames."""

@@ -28,6 +28,9 @@ _KEPT = frozenset({b"ftyp", b"moov", b"moof"})
 _HOLDERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 _DESCRIPTIONS = frozenset({b"mvhd", b"tkhd", b"mdhd", b"hdlr", b"vmhd", b"dinf", b"stsd"})
 
+#: The matrix of pictures that are not turned: 16.16 and, in its last column, 2.30 fixed-point numbers.
+_UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+
 #: What is fetched of a remote file where boxes are looked for: mostly they lie at its head, or together at its end.
 _AHEAD_BYTES = 16 << 10
 #: What may be left of it behind the media data to be fetched whole: the table of contents, most likely.
@@ -87,6 +90,26 @@ class Movie:
                 return table if table else None
             return with_fragments(table, self.content, self.fragments, movie, track_id)
         except (struct.error, ValueError, KeyError):
+            return None
+
+    def display_matrix(self, track_id: int) -> bytes | None:
+        """How the pictures of a track are turned, as FFmpeg says it: nine 32-bit integers in this machine's order.
+
+        None where the movie's own matrix has a say in it.
+        """
+        movie, track = self._track(track_id)
+        whole, own = find(self.content, movie, b"mvhd"), find(self.content, track, b"tkhd")
+        if whole is None or own is None or self._matrix(whole, 36) != _UPRIGHT:
+            return None
+        matrix = self._matrix(own, 40)
+        return None if matrix is None else struct.pack("=9i", *matrix)
+
+    def _matrix(self, box: Box, at: int) -> tuple[int, ...] | None:
+        """The matrix in a header, whose version 0 has it at byte `at`; in version 1 it stands 12 later."""
+        body = self.content[box.body : box.end]
+        try:
+            return struct.unpack_from(">9i", body, at + 12 * body[0])
+        except (struct.error, IndexError):
             return None
 
     def description(self, track_id: int) -> bytes:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mediaref.video_decoder.base import Decoded
 from mediaref.video_decoder.container import import_av
-from mediaref.video_decoder.contents import ALPHA_DECODERS
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.native import NativePixels
 from mediaref.video_decoder.orientation import Orientation
+from mediaref.video_decoder.picture import ALPHA_DECODERS
 from mediaref.video_decoder.pyav import frames_or_errors
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from mediaref.errors import CorruptMediaError, UnsupportedBitstreamError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened
-from mediaref.video_decoder.contents import Contents, Picture, check_limits
+from mediaref.video_decoder.contents import Contents, check_limits
 from mediaref.video_decoder.headers import FirstHeaders
 from mediaref.video_decoder.packet_tables import packets_of_movie, packets_of_segment
 from mediaref.video_decoder.packets import PARSED_CODECS, PacketTable
 from mediaref.video_decoder.parameter_sets import decoder_headers
+from mediaref.video_decoder.picture import Picture
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -83,9 +84,13 @@ def _contents(
     if parser.may_code_fields or not is_order_known:
         return None
     headers = {0: decoder_headers(codec, first, extradata)} if known.steady_sets else {}
-    packet = import_av().Packet(first)
-    packet.is_keyframe = True
-    picture = Picture.of_first(stream, [packet]) if table.is_idr[0] else None
+    if not table.is_idr[0]:
+        return None
+    picture = Picture.told(stream, known.format, tables.display_matrix(stream.id))
+    if picture is None:
+        packet = import_av().Packet(first)
+        packet.is_keyframe = True
+        picture = Picture.of_first(stream, [packet])
     if picture is None:
         return None
     check_limits(table, picture, source.name)

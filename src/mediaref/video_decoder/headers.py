@@ -15,7 +15,7 @@ from mediaref.video_decoder.packets import HEADER_COLUMNS, PacketTable
 from mediaref.video_decoder.parameter_sets import decoder_headers
 
 if TYPE_CHECKING:
-    from mediaref._native import StreamParser
+    from mediaref._native import PictureFormat, StreamParser
     from mediaref.video_decoder.index import VideoIndex
     from mediaref.video_decoder.reader import PacketReader
 
@@ -35,6 +35,8 @@ class FirstHeaders:
 
     parser: StreamParser
     columns: _Columns
+    #: That of the first picture, where its headers tell all of it.
+    format: PictureFormat | None
     #: Handle of the parameter sets in force after the packet.
     steady_sets: int
 
@@ -46,7 +48,7 @@ class FirstHeaders:
         parser = StreamParser(codec, extradata)
         headers = parser.scan([first, b""])
         columns = {name: getattr(headers, name)[:1] for name in HEADER_COLUMNS}
-        return cls(parser, columns, int(headers.parameter_sets[1]))
+        return cls(parser, columns, headers.picture_format(0), int(headers.parameter_sets[1]))
 
     def put_into(self, table: PacketTable) -> PacketTable:
         """The table with these headers, and with the parameter sets that later packets are promised to have."""

@@ -16,10 +16,11 @@ from mediaref.storage import Source, StorageOptions, locate
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.container import opened, translated_errors
 from mediaref.video_decoder.container_table import read_container_table
-from mediaref.video_decoder.contents import Contents, Picture, check_limits
+from mediaref.video_decoder.contents import Contents, check_limits
 from mediaref.video_decoder.frame_decoder import keep_decoder
 from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import PacketTable, scan_packets
+from mediaref.video_decoder.picture import Picture
 from mediaref.video_decoder.presentation import end_ns, nanoseconds, presentation, reorder_depth
 
 if TYPE_CHECKING:

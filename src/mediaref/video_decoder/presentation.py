@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mediaref.errors import CorruptMediaError
 from mediaref.storage import Source
 from mediaref.video_decoder.container import opened
-from mediaref.video_decoder.contents import decoded
 from mediaref.video_decoder.packets import NO_TIME, PacketTable
+from mediaref.video_decoder.picture import decoded
 
 #: H.264 and HEVC allow no more.
 _MAX_REORDER = 16
