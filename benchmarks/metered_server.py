@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -25,6 +25,28 @@ class Meter:
     requests: int = 0
     bytes_sent: int = 0
     delay: float = 0.0
+    #: Times that a request came while no other was being answered: with a delay, what is asked one after the other.
+    round_trips: int = 0
+    _busy: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reset(self) -> None:
+        """Set all counts to 0."""
+        self.requests = self.bytes_sent = self.round_trips = 0
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Counts one, and holds it up, from when it came until it is answered."""
+        with self._lock:
+            self.requests += 1
+            self.round_trips += not self._busy
+            self._busy += 1
+        try:
+            time.sleep(self.delay)
+            yield
+        finally:
+            with self._lock:
+                self._busy -= 1
 
 
 @contextmanager
@@ -52,9 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        time.sleep(self.meter.delay)
+        with self.meter.request():
+            self._answer()
+
+    def _answer(self) -> None:
         status, headers, body, length = self._of_file() if self.folder else self._from_behind()
-        self.meter.requests += 1
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -17,6 +17,7 @@ from web_server import WebServer
 
 from mediaref import MediaRef, ReadStats, batch_decode, cleanup_cache, limits
 from mediaref.errors import CorruptMediaError, LimitExceededError
+from mediaref.storage.ranges import ROUND_TRIP_BYTES
 from mediaref.video_decoder import VideoIndex, decode_frames
 
 Clip = Callable[[str], Path]
@@ -123,7 +124,7 @@ def test_only_fragments_tables_are_fetched(server: WebServer, name: str) -> None
     np.testing.assert_array_equal(remote.pts_ns, index.pts_ns)  # type: ignore[arg-type]
     np.testing.assert_array_equal(remote.packets.position, index.packets.position)
     first = int(index.packets.size[0])
-    assert opening.bytes_read < len(content) - int(index.packets.size.sum()) + first + (40 << 10)
+    assert opening.bytes_read < len(content) - int(index.packets.size.sum()) + first + ROUND_TRIP_BYTES
     assert opening.requests <= fragments + _FEW
     local = dict(decode_frames(index, [3, 60, 110], threads=1))
     with ReadStats() as reading:

@@ -23,7 +23,7 @@ def indexed_by_packets(path: Path) -> VideoIndex:
     """Index a file by the pass over all packets, whatever its container."""
     cleanup_cache()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index_module, "read_container_table", lambda source: None)
+        patch.setattr(index_module, "read_container_table", lambda source, ranges: None)
         index = VideoIndex.open(path)
     cleanup_cache()
     return index

@@ -31,6 +31,8 @@ class ReadStats:
     bytes_read: int = 0
     #: Reads of local files, and ranges asked of remote ones.
     requests: int = 0
+    #: Times that an answer about a remote file had to be waited for: what is asked at once counts once.
+    round_trips: int = 0
     #: Packets that were given to a decoder.
     packets_fed: int = 0
     #: Different frames that were decoded.
@@ -50,13 +52,22 @@ class ReadStats:
         _counting.reset(self._token)
         self._token = None
 
-    def add(self, *, bytes_read: int = 0, requests: int = 0, packets_fed: int = 0, frames_returned: int = 0) -> None:
+    def add(
+        self,
+        *,
+        bytes_read: int = 0,
+        requests: int = 0,
+        round_trips: int = 0,
+        packets_fed: int = 0,
+        frames_returned: int = 0,
+    ) -> None:
         """Count, here and in the blocks around."""
         with _adding:
             stats: ReadStats | None = self
             while stats is not None:
                 stats.bytes_read += bytes_read
                 stats.requests += requests
+                stats.round_trips += round_trips
                 stats.packets_fed += packets_fed
                 stats.frames_returned += frames_returned
                 stats = stats._outer

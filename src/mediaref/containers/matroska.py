@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mediaref import limits
 from mediaref.errors import LimitExceededError
-from mediaref.storage.ranges import Ranges
+from mediaref.storage.ranges import ROUND_TRIP_BYTES, Ranges
 
 # Element IDs, as they are written.
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
@@ -45,7 +45,6 @@ _LENGTHS = bytes(9 - byte.bit_length() if byte else 0 for byte in range(256))
 _HEAD_BYTES = 40
 #: What is read at once: of a file here what the system reads anyway, of a remote one enough to be worth a request.
 _LOCAL_BYTES = 4 << 10
-_REMOTE_HEAD_BYTES = 32 << 10
 _REMOTE_BYTES = 16 << 20
 
 
@@ -98,7 +97,7 @@ class Segment:
     def read(cls, ranges: Ranges) -> Segment | None:
         """Read the head of a file; None for what is no such file, or has what is left to FFmpeg."""
         try:
-            return cls._read(_Window(ranges, _REMOTE_HEAD_BYTES if ranges.is_remote else _LOCAL_BYTES))
+            return cls._read(_Window(ranges, ROUND_TRIP_BYTES if ranges.is_remote else _LOCAL_BYTES))
         except (_UnusualError, IndexError):
             return None
 
@@ -248,7 +247,7 @@ class _Window:
         at = position - self._begin
         if at < 0 or at + count > len(self._data):
             self._data = self._ranges.read(position, max(count, self._step))
-            self._ranges.forget()
+            self._ranges.forget(beyond=_REMOTE_BYTES)
             self._begin, at = position, 0
         return at
 

@@ -17,7 +17,7 @@ from mediaref.containers.fragments import (
 )
 from mediaref.containers.sample_table import SampleTable
 from mediaref.errors import LimitExceededError
-from mediaref.storage.ranges import Ranges
+from mediaref.storage.ranges import ROUND_TRIP_BYTES, Ranges
 
 _TOP_LEVEL = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta"}
@@ -34,7 +34,7 @@ _UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 #: What is fetched of a remote file where boxes are looked for: mostly they lie at its head, or together at its end.
 _AHEAD_BYTES = 16 << 10
 #: What may be left of it behind the media data to be fetched whole: the table of contents, most likely.
-_END_BYTES = 1 << 20
+_END_BYTES = 4 << 20
 #: What is looked at of its end for a table of fragments.
 _TAIL_BYTES = 2 << 10
 
@@ -169,7 +169,9 @@ class _Walk:
                 f"{self._ranges.name}: its tables of contents of {held + box.end - box.begin} bytes are "
                 f"over mediaref.limits.MAX_READ_BYTES ({limits.MAX_READ_BYTES})"
             )
-        return self._ranges.read(box.begin, box.end - box.begin)
+        size = box.end - box.begin
+        # Behind a table of contents mostly stands the first picture, which is looked at next.
+        return self._ranges.read(box.begin, size, size + ROUND_TRIP_BYTES if box.kind == b"moov" else 0)
 
     def look_ahead(self, box: Box) -> None:
         """Fetch the begins of all fragments that the file's own tables tell of, once it is known how large one is."""

@@ -97,7 +97,7 @@ class RemoteFile(io.RawIOBase):
 
     def _count(self, content: bytes) -> None:
         self._requests += 1
-        self._stats.add(bytes_read=len(content), requests=1)
+        self._stats.add(bytes_read=len(content), requests=1, round_trips=1)
 
 
 def read_bounded(file: Any, name: str) -> bytes:

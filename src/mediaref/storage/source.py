@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import os
 import stat
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from mediaref.data_uri import DataURI
 from mediaref.errors import (
@@ -18,6 +21,7 @@ from mediaref.errors import (
     MediaNotFoundError,
     MissingDependencyError,
 )
+from mediaref.read_stats import current_stats
 from mediaref.storage.access import AccessPolicy, allowed_path, policies_in_force
 from mediaref.storage.errors import storage_errors
 from mediaref.storage.uris import links_of, path_of_file_uri, scheme_of, shorten
@@ -46,6 +50,14 @@ _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
     **dict.fromkeys(("abfs", "abfss", "az"), "adlfs"),
 }
+
+
+class Status(NamedTuple):
+    """What its storage says of a remote file."""
+
+    identity: Hashable
+    #: Bytes; None where its server does not tell.
+    size: int | None
 
 
 @dataclass(frozen=True)
@@ -99,27 +111,58 @@ class Source:
         """A key that changes when the file's content does, as far as its storage tells: size, time, inode or etag."""
         if self.data is not None:
             return ("data", hashlib.sha256(self.data).digest())
-        with storage_errors(self.name):
-            if self.path is not None:
+        if self.path is not None:
+            with storage_errors(self.name):
                 status = os.stat(self.path)  # noqa: PTH116 - the inode and nanoseconds are what is wanted
-                return ("file", os.path.realpath(self.path), status.st_size, status.st_mtime_ns, status.st_ino)
-            filesystem, path = self.filesystem_and_path()
-            info = filesystem.info(path)
-        marks = sorted((key.lower(), str(value)) for key, value in info.items() if key.lower() in _CONTENT_MARKS)
-        secret = hashlib.sha256(repr(sorted(self.storage_options.items())).encode()).digest()
-        return ("remote", self.uri, secret, tuple(marks), self.policies)
+            return ("file", os.path.realpath(self.path), status.st_size, status.st_mtime_ns, status.st_ino)
+        return self.status().identity
 
     @property
     def is_remote(self) -> bool:
         """Whether the file is read through fsspec."""
         return self.path is None and self.data is None
 
-    def size(self) -> int | None:
-        """Bytes of a remote file; None where its server does not tell. Raises as `open`."""
+    @property
+    def key(self) -> Hashable:
+        """Which remote file this is, by what name and with whose rights, whatever it holds."""
+        secret = hashlib.sha256(repr(sorted(self.storage_options.items())).encode()).digest()
+        return (self.uri, secret, self.policies)
+
+    def status(self) -> Status:
+        """What a remote file is now. Raises as `open`."""
+        current_stats().add(round_trips=1)
+        with self.asked() as status:
+            return status()
+
+    @contextmanager
+    def asked(self) -> Iterator[Callable[[], Status]]:
+        """Ask what a remote file is now: the block is given what waits for the answer, and may ask more meanwhile.
+
+        A file system that answers one question at a time is asked when the answer is waited for. Raises as `open`, in
+        the block where waiting finds it out.
+        """
         with storage_errors(self.name):
             filesystem, path = self.filesystem_and_path()
-            size = filesystem.info(path)["size"]
-            return None if size is None else int(size)
+        if filesystem.async_impl and not filesystem.asynchronous:
+            request = asyncio.run_coroutine_threadsafe(filesystem._info(path), filesystem.loop)
+            info, forget = request.result, request.cancel
+        else:
+            info, forget = partial(filesystem.info, path), bool
+
+        def status() -> Status:
+            with storage_errors(self.name):
+                return self._status(info())
+
+        try:
+            yield status
+        finally:
+            forget()
+
+    def _status(self, info: Mapping[str, Any]) -> Status:
+        marks = sorted((key.lower(), str(value)) for key, value in info.items() if key.lower() in _CONTENT_MARKS)
+        uri, secret, policies = cast(tuple[Hashable, ...], self.key)
+        size = info["size"]
+        return Status(("remote", uri, secret, tuple(marks), policies), None if size is None else int(size))
 
     def exists(self) -> bool:
         """Whether the file is there. Raises as `open` where that cannot be found out."""

@@ -154,6 +154,9 @@ def _most_videos() -> int | None:
 #: Indexes of the videos used last: about 100 bytes a packet, so 200 MB when full.
 indexes: BoundedCache[VideoIndex] = BoundedCache(1 << 21, _index_weight, _most_videos)
 
+#: The identity that each remote file had when it was indexed last, by `Source.key`.
+identities: BoundedCache[Hashable] = BoundedCache(1 << 14, lambda _: 1)
+
 
 class Checkpoint(NamedTuple):
     """A parser of VP9 that can go on."""
@@ -180,5 +183,6 @@ idle_decoders: IdlePool[FrameDecoder] = IdlePool(64 << 20)
 def cleanup_cache() -> None:
     """Forget everything that is kept about videos read before."""
     indexes.clear()
+    identities.clear()
     checkpoints.clear()
     idle_decoders.clear()

@@ -32,24 +32,22 @@ _log = logging.getLogger("mediaref")
 CONSTANT_SETS = frozenset({"avc1", "hvc1", "dva1", "dvh1"})
 
 
-def read_container_table(source: Source) -> Contents | None:
+def read_container_table(source: Source, ranges: Ranges) -> Contents | None:
     """The contents of `source` from its own tables and its first packet; None where they do not tell everything.
 
-    Raises what reading the file raises, and `LimitExceededError`.
+    `ranges` are those of the file. Raises what reading it raises, and `LimitExceededError`.
     """
-    size = source.size() if source.is_remote else None
-    if source.is_remote and size is None:
+    if not ranges.is_sized():
         return None  # a server that does not tell the size has no ranges either
-    with Ranges(source, size) as ranges:
-        tables = Movie.read(ranges) or Segment.read(ranges)
-        if tables is None:
-            return None
-        try:
-            with _opened(source, tables) as (container, stream):
-                return _contents(source, tables, container, stream, ranges)
-        except (CorruptMediaError, UnsupportedBitstreamError) as error:
-            _log.debug("%s; reading the packets instead", error)
-            return None
+    tables = Movie.read(ranges) or Segment.read(ranges)
+    if tables is None:
+        return None
+    try:
+        with _opened(source, tables) as (container, stream):
+            return _contents(source, tables, container, stream, ranges)
+    except (CorruptMediaError, UnsupportedBitstreamError) as error:
+        _log.debug("%s; reading the packets instead", error)
+        return None
 
 
 def _opened(source: Source, tables: Movie | Segment) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mediaref.errors import CorruptMediaError, FrameIndexError, TimestampError
+from mediaref.errors import CorruptMediaError, FrameIndexError, MediaRefError, TimestampError
 from mediaref.storage import Source, StorageOptions, locate
+from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.container import opened, translated_errors
 from mediaref.video_decoder.container_table import read_container_table
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from mediaref._native import StreamParser
-    from mediaref.storage.ranges import Ranges
 
 _SECOND = 1_000_000_000
 
@@ -109,13 +110,14 @@ class VideoIndex:
         if isinstance(video, VideoIndex):
             return video
         source = video if isinstance(video, Source) else locate(video, storage_options)
-        identity = source.identity()
         if sidecar is None:
-            return cache.indexes.get(identity, lambda: _build(source, identity))
+            return _indexed(source)
         from mediaref.video_decoder import sidecar as sidecars
 
+        identity = source.identity()
         kept = sidecars.load(sidecar, source, identity)
-        index = cache.indexes.get(identity, lambda: kept or _build(source, identity))
+        with Ranges(source) as ranges:
+            index = _kept(source, identity, lambda: kept or _build(source, identity, ranges))
         if kept is None:
             index.save(sidecar)
         return index
@@ -150,7 +152,25 @@ class VideoIndex:
 
     def check_unchanged(self) -> None:
         """Raise `CorruptMediaError` if the file is not the one that was indexed, as far as its storage tells."""
-        if self.source.data is None and self.source.identity() != self.identity:
+        if self.source.data is None:
+            self._check(self.source.identity())
+
+    @contextmanager
+    def checked_meanwhile(self) -> Iterator[None]:
+        """As `check_unchanged`, at the end of the block: what a remote file is now is asked for while it runs.
+
+        What is read in the block is not to be trusted before. A file that has changed explains why it cannot be read.
+        """
+        with self.source.asked() as status:
+            try:
+                yield
+            except MediaRefError:
+                self._check(status().identity)
+                raise
+            self._check(status().identity)
+
+    def _check(self, identity: Hashable) -> None:
+        if identity != self.identity:
             raise CorruptMediaError(f"{self.source.name}: has changed since it was indexed; index it again")
 
     def with_headers(self, frames: Iterable[int] | None = None, ranges: Ranges | None = None) -> VideoIndex:
@@ -262,8 +282,23 @@ class VideoIndex:
         return np.where(self.packets.is_second_field[after], after, self.packet_of)
 
 
-def _build(source: Source, identity: Hashable) -> VideoIndex:
-    contents = read_container_table(source) or _demuxed(source)
+def _indexed(source: Source) -> VideoIndex:
+    """The index of `source` as it is now: from the cache, or made."""
+    with Ranges(source) as ranges:
+        is_new = source.is_remote and cache.identities.peek(source.key) is None
+        identity = ranges.look().identity if is_new else source.identity()
+        return _kept(source, identity, lambda: _build(source, identity, ranges))
+
+
+def _kept(source: Source, identity: Hashable, make: Callable[[], VideoIndex]) -> VideoIndex:
+    index = cache.indexes.get(identity, make)
+    if source.is_remote:
+        cache.identities.keep(source.key, identity)
+    return index
+
+
+def _build(source: Source, identity: Hashable, ranges: Ranges) -> VideoIndex:
+    contents = read_container_table(source, ranges) or _demuxed(source)
     table, time_base, rate = contents.packets, contents.time_base, contents.average_rate
     packet_of, times = presentation(source, table, contents.parser is not None)
     if len(packet_of) == 0:

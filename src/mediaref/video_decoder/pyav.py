@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
 from itertools import takewhile
 from queue import SimpleQueue
@@ -143,18 +143,22 @@ def _from_afar(
     index: VideoIndex, frames: Sequence[int] | NDArray[np.integer], decode: Callable[..., Generator[Decoded]]
 ) -> Generator[Decoded, None, None]:
     """Fetch all packets that some frames of a remote file need at once, plan and decode; then those of the next."""
-    index.check_unchanged()
     table = index.packets
+    check: AbstractContextManager[None] = index.checked_meanwhile()  # while the first is fetched
     for share in _shares(index, frames):
         with Ranges(index.source, index.file_size) as ranges:
             index = index.with_headers(())  # what is known of it by now
             unread = [np.arange(run.start, run.stop) for run in unread_runs(index, share)]
             if unread:
                 rows = np.concatenate(unread)
-                ranges.fetch(table.position[rows], table.size[rows], _WASTE_OF_UNREAD)
+                with check:
+                    ranges.fetch(table.position[rows], table.size[rows], _WASTE_OF_UNREAD)
+                check = nullcontext()
                 index = index.with_headers(share, ranges)
             plan = DecodePlan.of(index, share)
-            ranges.fetch(table.position[plan.packets], table.size[plan.packets])
+            with check:
+                ranges.fetch(table.position[plan.packets], table.size[plan.packets])
+            check = nullcontext()
             yield from decode(plan, ranges)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +43,11 @@ class PacketReader:
         self._demuxer: _Demuxer | None = None
 
     def __enter__(self) -> PacketReader:
-        """Raises `CorruptMediaError` if the file is not the one that was indexed."""
-        if self._shared is None:
+        """Raises `CorruptMediaError` if the file is not the one that was indexed; a remote one is asked while it is
+        read, so that reading may raise it.
+        """
+        self._is_to_check = self._shared is None
+        if self._is_to_check and not (self._index.source.is_remote and self._index.is_directly_readable):
             self._index.check_unchanged()
         self._ranges = self._shared or self._resources.enter_context(Ranges(self._index.source, self._index.file_size))
         return self
@@ -140,7 +143,9 @@ class PacketReader:
             if self._index.source.is_remote:
                 if self._shared is None:
                     self._ranges.forget()
-                self._ranges.fetch(table.position[batch], table.size[batch])
+                with self._index.checked_meanwhile() if self._is_to_check else nullcontext():
+                    self._ranges.fetch(table.position[batch], table.size[batch])
+                self._is_to_check = False
             yield batch
 
 
