@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from web_server import WebServer
 
 from mediaref import MediaRef, ReadStats, batch_bit_costs, batch_decode, cleanup_cache, iter_decode
-from mediaref.errors import CorruptMediaError, StorageError, TimestampError
+from mediaref.errors import CorruptMediaError, FileChangedError, StorageError, TimestampError
 from mediaref.storage import locate, ranges
 from mediaref.storage.ranges import Ranges, coalesced
 from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames, pyav
@@ -89,6 +89,24 @@ def test_little_more_is_read_than_the_table_and_the_packets(
     assert again.bytes_read <= index.packets.size[plan.packets].sum() * 12 / 11
 
 
+@pytest.mark.parametrize(("name", "cold"), [("first", 2), ("last", 3)])
+def test_few_answers_are_waited_for_before_a_frame_comes(server: WebServer, site: Path, name: str, cold: int) -> None:
+    """What the file is and its head; a table at its end; packets. When the index is known packets alone."""
+    times = VideoIndex.open(site / f"{name}.mp4").pts_ns
+    assert times is not None
+    for frame, expected in ((60, cold), (60, 1), (150, 1)):
+        ref = MediaRef(uri=server.url(f"far/{name}.mp4"), pts_ns=int(times[frame]))
+        server.round_trips = 0
+        with ReadStats() as stats:
+            pixels = ref.to_ndarray()
+        assert stats.round_trips == server.round_trips == expected
+        local = MediaRef(uri=str(site / f"{name}.mp4"), pts_ns=ref.pts_ns)
+        np.testing.assert_array_equal(pixels, local.to_ndarray())
+    server.round_trips = 0
+    assert ref.to_bit_cost().packet_bits == local.to_bit_cost().packet_bits
+    assert server.round_trips == 1
+
+
 def test_bit_costs_take_the_same_road(server: WebServer, site: Path) -> None:
     frames = [7, 90, 181]
     index = VideoIndex.open(site / "last.mp4")
@@ -141,6 +159,33 @@ def test_a_file_that_changes_behind_its_index_is_not_read(server: WebServer, sit
     path.write_bytes((site / "first.mp4").read_bytes())
     with pytest.raises(CorruptMediaError, match=r"changing\.mp4: has changed since it was indexed"):
         list(decode_frames(index, [5]))
+
+
+@pytest.mark.parametrize("store", ["files", "memory"])
+def test_a_file_that_changes_between_calls_is_indexed_again(server: WebServer, site: Path, store: str) -> None:
+    """Whatever was remembered of it, what comes is the file's that is there now."""
+    contents = [(site / name).read_bytes() for name in ("last.mp4", "sound.mp4")]
+    make_clip(site / "short.mp4", frames=20, size=(64, 48))
+    contents.append((site / "short.mp4").read_bytes())
+    uri = server.url("files/between.mp4") if store == "files" else "memory://between.mp4"
+    for round_, content in enumerate([contents[0], contents[2], contents[1], contents[0]]):
+        (site / "between.mp4").write_bytes(content)
+        fsspec.filesystem("memory").pipe("/between.mp4", content)
+        local = MediaRef(uri=str(site / "between.mp4"), pts_ns=400_000_000)
+        ref = MediaRef(uri=uri, pts_ns=400_000_000)
+        np.testing.assert_array_equal(batch_decode([ref])[0], batch_decode([local])[0], str(round_))
+        np.testing.assert_array_equal(ref.to_bit_cost().bits, local.to_bit_cost().bits)
+        late = MediaRef(uri=uri, pts_ns=5_000_000_000)
+        assert (batch_decode([late], on_error="skip")[0] is None) == (content is contents[2])
+
+
+def test_headers_of_a_file_that_has_changed_are_not_read(server: WebServer, site: Path) -> None:
+    path = site / "changing.mp4"
+    path.write_bytes((site / "last.mp4").read_bytes())
+    index = VideoIndex.open(server.url("files/changing.mp4"))
+    path.write_bytes((site / "first.mp4").read_bytes())
+    with pytest.raises(FileChangedError):
+        index.with_headers([60])
 
 
 def test_frames_before_the_end_of_a_file_that_is_cut_come(server: WebServer, site: Path) -> None:

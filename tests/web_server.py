@@ -31,10 +31,13 @@ class WebServer:
 
     #: Of bodies.
     bytes_sent = 0
+    #: Times that a request came while no other was being answered.
+    round_trips = 0
 
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self.requests: list[tuple[str, str, str | None]] = []
+        self.busy, self.counting = 0, threading.Lock()
         self.released = threading.Event()  # set at the end, so that no slow answer outlives its test
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         server = type("Server", (ThreadingHTTPServer,), {"address_family": family, "daemon_threads": True})
@@ -72,10 +75,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.site.requests.append((self.command, self.path, self.headers.get("Range")))
         kind, _, rest = unquote(self.path).lstrip("/").partition("/")
+        with self.site.counting:
+            self.site.round_trips += not self.site.busy
+            self.site.busy += 1
         try:
             getattr(self, f"_{kind}")(rest)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+        finally:
+            with self.site.counting:
+                self.site.busy -= 1
 
     def _files(self, name: str) -> None:
         self._send_file(name, with_ranges=True)
@@ -125,6 +134,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _late(self, name: str) -> None:
         """Thinks for a second about every request."""
         self.site.released.wait(1)
+        self._files(name)
+
+    def _far(self, name: str) -> None:
+        """Some way off: what is asked in the meantime is asked at once."""
+        self.site.released.wait(0.3)
         self._files(name)
 
     def _stalls(self, name: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.decoding import Decoding, Options
-from mediaref.errors import InvalidReferenceError, MediaRefError
+from mediaref.errors import FileChangedError, InvalidReferenceError, MediaRefError
 from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
@@ -50,12 +50,11 @@ def load(
         with _saying(f"Failed to load image from {shorten(ref.uri)}"):
             return decoding.image(locate(ref.uri, storage_options).read())
     with _saying(f"Failed to load frame at {_seconds(ref)} from {shorten(ref.uri)}"):
-        index = _index(ref.uri, storage_options)
-        with closing(decoding.frames(index, [index.frame_at(ref.pts_ns)], threads=threads)) as decoded:
-            _, pixels = next(decoded)
+        (pixels,) = _decode_videos(decoding, [(0, ref)], threads, storage_options).values()
         if isinstance(pixels, MediaRefError):
             raise pixels
-        return pixels
+        result: NDArray[Any] = pixels
+        return result
 
 
 def load_bit_cost(ref: MediaRef, *, storage_options: StorageOptions | None) -> BitCost:
@@ -169,14 +168,28 @@ def _decode_group(
             found[position] = _image_or_error(ref, decoding, storage_options)
     videos = [(position, ref) for position, ref in refs if ref.pts_ns is not None]
     if videos:
-        index, frame_of = _frames(videos, storage_options, found)
-        shown_at = _positions(frame_of)
-        for frame, pixels in decoding.frames(index, list(shown_at), threads=threads):
-            first, *repeats = shown_at[frame]
-            found[first] = pixels
-            for position in repeats:  # each place has an array of its own
-                found[position] = pixels if isinstance(pixels, MediaRefError) else pixels.copy()
+        found |= _decode_videos(decoding, videos, threads, storage_options)
     return found
+
+
+def _decode_videos(
+    decoding: Decoding,
+    refs: Sequence[tuple[int, MediaRef]],
+    threads: int | None,
+    storage_options: StorageOptions | None,
+) -> _Outcome:
+    def decode(index: VideoIndex) -> _Outcome:
+        found: _Outcome = {}
+        shown_at = _positions(_frames(index, refs, found))
+        with closing(decoding.frames(index, list(shown_at), threads=threads)) as decoded:
+            for frame, pixels in decoded:
+                first, *repeats = shown_at[frame]
+                found[first] = pixels
+                for position in repeats:  # each place has an array of its own
+                    found[position] = pixels if isinstance(pixels, MediaRefError) else pixels.copy()
+        return found
+
+    return _with_index(refs, storage_options, decode, may_recall=decoding.notices_changes)
 
 
 def _bit_cost_group(
@@ -187,27 +200,51 @@ def _bit_cost_group(
     for _, ref in refs:
         if ref.pts_ns is None:
             raise InvalidReferenceError(f"{shorten(ref.uri)}: has no pts_ns; bit costs are those of a video's frame")
-    found: _Outcome = {}
-    index, frame_of = _frames(refs, storage_options, found)
-    shown_at = _positions(frame_of)
-    frames = list(shown_at)
-    for frame, cost in zip(frames, bit_costs_or_errors(index, frames, threads=threads), strict=True):
-        found.update(dict.fromkeys(shown_at[frame], cost))
-    return found
+
+    def read(index: VideoIndex) -> _Outcome:
+        found: _Outcome = {}
+        shown_at = _positions(_frames(index, refs, found))
+        frames = list(shown_at)
+        for frame, cost in zip(frames, bit_costs_or_errors(index, frames, threads=threads), strict=True):
+            found.update(dict.fromkeys(shown_at[frame], cost))
+        return found
+
+    return _with_index(refs, storage_options, read, may_recall=True)
 
 
-def _frames(
-    refs: Sequence[tuple[int, MediaRef]], storage_options: StorageOptions | None, found: _Outcome
-) -> tuple[VideoIndex, dict[int, int]]:
-    """The file's index and each position's frame; times that no frame has are put into `found` as errors."""
-    index = _index(refs[0][1].uri, storage_options)
+def _with_index(
+    refs: Sequence[tuple[int, MediaRef]],
+    storage_options: StorageOptions | None,
+    use: Callable[[VideoIndex], _Outcome],
+    *,
+    may_recall: bool,
+) -> _Outcome:
+    """What `use` makes of the index of the file that `refs` are in.
+
+    Where that `may_recall` it, the index of a remote file is that of the last call, and a request less is waited for:
+    `use` finds out if the file has changed since.
+    """
+    from mediaref.video_decoder.index import VideoIndex, recalled
+
+    source = locate(refs[0][1].uri, storage_options)
+    index = recalled(source) if may_recall else None
+    if index is not None and all(index.has_frame_at(ref.pts_ns or 0) for _, ref in refs):
+        try:
+            return use(index)
+        except FileChangedError as error:
+            _log.debug("%s", error)
+    return use(VideoIndex.open(source))
+
+
+def _frames(index: VideoIndex, refs: Sequence[tuple[int, MediaRef]], found: _Outcome) -> dict[int, int]:
+    """Each position's frame; times that no frame has are put into `found` as errors."""
     frame_of: dict[int, int] = {}
     for position, ref in refs:
         try:
             frame_of[position] = index.frame_at(ref.pts_ns or 0)
         except MediaRefError as error:
             found[position] = error
-    return index, frame_of
+    return frame_of
 
 
 def _image_or_error(
@@ -224,12 +261,6 @@ def _positions(frame_of: dict[int, int]) -> dict[int, list[int]]:
     for position, frame in sorted(frame_of.items(), key=lambda item: item[1]):
         positions.setdefault(frame, []).append(position)
     return positions
-
-
-def _index(uri: str, storage_options: StorageOptions | None) -> VideoIndex:
-    from mediaref.video_decoder.index import VideoIndex
-
-    return VideoIndex.open(uri, storage_options=storage_options)
 
 
 # --- many files --------------------------------------------------------------------------------------------------
@@ -320,9 +351,12 @@ def _stream(
     storage_options: StorageOptions | None,
 ) -> Iterator[Any]:
     """Frames of one video in ascending time, one in memory at a time."""
+    from mediaref.video_decoder.index import VideoIndex
+
     found: _Outcome = {}
     try:
-        index, frame_of = _frames(list(enumerate(run)), storage_options, found)
+        index = VideoIndex.open(run[0].uri, storage_options=storage_options)
+        frame_of = _frames(index, list(enumerate(run)), found)
     except MediaRefError as error:
         yield from (_settled(error, ref, on_error) for ref in run)
         return

@@ -73,6 +73,11 @@ class Decoding:
         decoded = backend(index, frames, threads=threads)
         return decoded if is_native else self._in_format(decoded)
 
+    @property
+    def notices_changes(self) -> bool:
+        """Whether a file that has changed since it was indexed is noticed; the other libraries open it themselves."""
+        return self.decoder in {None, "pyav"}
+
     def _takes_alpha_from(self, index: VideoIndex) -> bool:
         """The other libraries give no alpha, and images have it from their own decoders."""
         from mediaref.video_decoder.alpha import has_alpha

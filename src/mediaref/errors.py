@@ -48,6 +48,10 @@ class CorruptMediaError(MediaRefError, ValueError):
     """The data is not, or is no longer, what its container or header says."""
 
 
+class FileChangedError(CorruptMediaError):
+    """A file is another one than when it was indexed; index it again."""
+
+
 class UnsupportedBitstreamError(MediaRefError, NotImplementedError, ValueError):
     """Sound data that uses something this library does not read; the message names it."""
 

@@ -54,8 +54,10 @@ class BoundedCache(Generic[_Value]):
         return value
 
     def peek(self, key: Hashable) -> _Value | None:
-        """The value of `key` if it is there."""
+        """The value of `key` if it is there, which is then one of those used last."""
         with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
             return self._values.get(key)
 
     def put(self, key: Hashable, value: _Value) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError
+from mediaref.errors import CorruptMediaError, FileChangedError
 from mediaref.video_decoder.packets import HEADER_COLUMNS, PacketTable
 from mediaref.video_decoder.parameter_sets import decoder_headers
 
@@ -190,6 +190,8 @@ def _chunks(index: VideoIndex, rows: Sequence[int], reader: PacketReader) -> Ite
             if len(chunk) == _CHUNK_PACKETS or size >= _CHUNK_BYTES:
                 yield chunk
                 chunk, size = [], 0
+    except FileChangedError:
+        raise
     except CorruptMediaError as error:
         _log.debug("%s", error)
     if chunk:

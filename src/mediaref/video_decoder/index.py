@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mediaref.errors import CorruptMediaError, FrameIndexError, MediaRefError, TimestampError
+from mediaref.errors import CorruptMediaError, FileChangedError, FrameIndexError, MediaRefError, TimestampError
 from mediaref.storage import Source, StorageOptions, locate
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder import cache
@@ -151,7 +151,7 @@ class VideoIndex:
         return self.packets.is_key[self.packet_of]
 
     def check_unchanged(self) -> None:
-        """Raise `CorruptMediaError` if the file is not the one that was indexed, as far as its storage tells."""
+        """Raise `FileChangedError` if the file is not the one that was indexed, as far as its storage tells."""
         if self.source.data is None:
             self._check(self.source.identity())
 
@@ -171,14 +171,14 @@ class VideoIndex:
 
     def _check(self, identity: Hashable) -> None:
         if identity != self.identity:
-            raise CorruptMediaError(f"{self.source.name}: has changed since it was indexed; index it again")
+            raise FileChangedError(f"{self.source.name}: has changed since it was indexed; index it again")
 
     def with_headers(self, frames: Iterable[int] | None = None, ranges: Ranges | None = None) -> VideoIndex:
         """This index with the headers of all packets that a plan for `frames` depends on (None: of all packets).
 
         It is this index itself where they have been read; the file is read for what is missing. Until then the
         packet table says what is safe to assume. What `ranges` has of the file is not read again.
-        Raises `CorruptMediaError` if the file has changed.
+        Raises `FileChangedError`.
         """
         from mediaref.video_decoder.headers import are_headers_read, with_headers
         from mediaref.video_decoder.reader import PacketReader
@@ -259,6 +259,13 @@ class VideoIndex:
                 )
         return np.searchsorted(self._begins_ns(), np.array(times, np.int64), side="right") - 1
 
+    def has_frame_at(self, pts_ns: int) -> bool:
+        """Whether a frame is on screen at `pts_ns`."""
+        if self.pts_ns is None:
+            return False
+        begin, end = self.span_ns()
+        return begin <= pts_ns < end
+
     def span_ns(self) -> tuple[int, int]:
         """When the first frame begins and the last one ends, in nanoseconds. Raises `TimestampError`."""
         begins = self._begins_ns()
@@ -288,6 +295,16 @@ def _indexed(source: Source) -> VideoIndex:
         is_new = source.is_remote and cache.identities.peek(source.key) is None
         identity = ranges.look().identity if is_new else source.identity()
         return _kept(source, identity, lambda: _build(source, identity, ranges))
+
+
+def recalled(source: Source) -> VideoIndex | None:
+    """The index of a remote file as it was when it was indexed last, if that is in the cache.
+
+    Nobody is asked whether the file is still the same: decoding and bit costs find it out while they read, and raise
+    `FileChangedError`.
+    """
+    identity = cache.identities.peek(source.key) if source.is_remote else None
+    return None if identity is None else cache.indexes.peek(identity)
 
 
 def _kept(source: Source, identity: Hashable, make: Callable[[], VideoIndex]) -> VideoIndex:

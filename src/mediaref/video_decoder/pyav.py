@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError, UnsupportedBitstreamError
+from mediaref.errors import (
+    CorruptMediaError,
+    FileChangedError,
+    InvalidReferenceError,
+    MediaRefError,
+    UnsupportedBitstreamError,
+)
 from mediaref.read_stats import current_stats
 from mediaref.storage import Source, StorageOptions
 from mediaref.storage.ranges import Ranges
@@ -402,6 +408,8 @@ class SpanDecoder:
         """The span's packets, as far as they can be read."""
         try:
             yield from self._reader.read(span.packets.tolist())
+        except FileChangedError:
+            raise
         except CorruptMediaError as error:
             self._unread = error  # of the frames that do not come because of it
 

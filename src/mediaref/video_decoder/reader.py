@@ -43,7 +43,7 @@ class PacketReader:
         self._demuxer: _Demuxer | None = None
 
     def __enter__(self) -> PacketReader:
-        """Raises `CorruptMediaError` if the file is not the one that was indexed; a remote one is asked while it is
+        """Raises `FileChangedError` if the file is not the one that was indexed; a remote one is asked while it is
         read, so that reading may raise it.
         """
         self._is_to_check = self._shared is None
@@ -58,7 +58,7 @@ class PacketReader:
     def read(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         """Yield `(row, packet)` for rows of the packet table, which must ascend.
 
-        Raises `CorruptMediaError` if a packet is no longer what the index says.
+        Raises `CorruptMediaError` if a packet is no longer what the index says, and `FileChangedError`.
         """
         return self._read_directly(rows) if self._index.is_directly_readable else self._demuxed(rows)
 
