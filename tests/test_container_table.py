@@ -22,7 +22,7 @@ from mediaref.containers.mp4 import Movie
 from mediaref.errors import LimitExceededError, MediaRefError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
-from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames, packet_tables
+from mediaref.video_decoder import DecodePlan, VideoIndex, container_table, decode_frames
 
 Clip = Callable[[str], Path]
 
@@ -264,21 +264,23 @@ def movie_in(content: bytes) -> Movie | None:
         return Movie.read(ranges)
 
 
-@pytest.mark.parametrize(("name", "looks_at_all"), [("long", False), ("with_audio", False), ("edit_list", True)])
-def test_all_entries_are_looked_at_only_where_some_do_not_tell(
-    clip: Clip, name: str, looks_at_all: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "asks"), [("long", False), ("with_audio", False), ("late_start", False), ("edit_list", True)]
+)
+def test_ffmpeg_is_asked_for_its_index_only_where_boxes_do_not_tell(
+    clip: Clip, name: str, asks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[int] = []
-    original = packet_tables._columns
+    asked: list[str] = []
+    original = container_table.packets_of_movie
 
-    def counting(entries: Any, samples: Any) -> Any:
-        seen.append(len(entries))
-        return original(entries, samples)
+    def noting(stream: Any, movie: Movie, name: str) -> Any:
+        asked.append(name)
+        return original(stream, movie, name)
 
-    monkeypatch.setattr(packet_tables, "_columns", counting)
+    monkeypatch.setattr(container_table, "packets_of_movie", noting)
     cleanup_cache()
     assert VideoIndex.open(clip(name)).description is not None
-    assert bool(seen) == looks_at_all
+    assert bool(asked) == asks
 
 
 MOVIES = [file for file in corpus_files("h264", "hevc", "vp9", "av1", "real") if file.path.suffix in {".mp4", ".mov"}]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mediaref import limits
 from mediaref.containers.boxes import Box, boxes, find, header_and_size, top_level
+from mediaref.containers.edits import first_decoding_time
 from mediaref.containers.fragments import (
     Announcements,
     Fragment,
@@ -28,6 +30,8 @@ _KEPT = frozenset({b"ftyp", b"moov", b"moof"})
 _HOLDERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 _DESCRIPTIONS = frozenset({b"mvhd", b"tkhd", b"mdhd", b"hdlr", b"vmhd", b"dinf", b"stsd"})
 
+#: What tracks hold that FFmpeg makes streams of: pictures, sound, time codes, texts, data.
+_HANDLERS = frozenset({b"vide", b"soun", b"tmcd", b"text", b"sbtl", b"subt", b"hint", b"meta", b"clcp"})
 #: The matrix of pictures that are not turned: 16.16 and, in its last column, 2.30 fixed-point numbers.
 _UPRIGHT = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
@@ -37,6 +41,17 @@ _AHEAD_BYTES = 16 << 10
 _END_BYTES = 4 << 20
 #: What is looked at of its end for a table of fragments.
 _TAIL_BYTES = 2 << 10
+
+
+class PlainTrack(NamedTuple):
+    """The only track of pictures of a file, all of whose samples are shown, once each: a stream of FFmpeg's."""
+
+    #: Among all tracks, from 0.
+    number: int
+    track_id: int
+    samples: SampleTable
+    #: When FFmpeg takes the first sample to be decoded.
+    first_dts: int
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,39 @@ class Movie:
         if is_fragmented is None:
             return None
         return cls(b"".join(kept), tuple(fragments))
+
+    def plain_track(self) -> PlainTrack | None:
+        """The track of pictures whose boxes alone say what FFmpeg would; None where FFmpeg has to be asked."""
+        tracks = list(self._tracks())
+        try:
+            pictures = [number for number, (_, track) in enumerate(tracks) if self._handler(track) == b"vide"]
+            if len(pictures) != 1 or not self._has_tracks_first(tracks):
+                return None
+            movie, track = tracks[pictures[0]]
+            samples = SampleTable.of(self.content, track)
+            if not samples or samples.is_key is None:
+                return None
+            first_dts = first_decoding_time(self.content, movie, track, samples)
+            return None if first_dts is None else PlainTrack(pictures[0], self._track_id(track), samples, first_dts)
+        except (struct.error, ValueError, KeyError):
+            return None
+
+    def _has_tracks_first(self, tracks: list[tuple[Box, Box]]) -> bool:
+        """Whether the file's tracks, of kinds that are known, are FFmpeg's streams, in the same order."""
+        movie, last = tracks[-1]
+        kinds = {box.kind for box in boxes(self.content, movie.body, movie.end) if box.begin < last.begin}
+        references = (find(self.content, track, b"tref") for _, track in tracks)
+        return (
+            kinds <= {b"mvhd", b"iods", b"trak"}  # others may hold pictures of their own
+            and find(self.content, movie, b"mvex") is None
+            and all(self._handler(track) in _HANDLERS for _, track in tracks)
+            # A track of chapters may have pictures that are no video.
+            and not any(box and find(self.content, box, b"chap") for box in references)
+        )
+
+    def _handler(self, track: Box) -> bytes:
+        header = find(self.content, track, b"mdia", b"hdlr")
+        return b"" if header is None else self.content[header.body + 8 : header.body + 12]
 
     def samples(self, track_id: int) -> SampleTable | None:
         """The samples of a track; None where its boxes contradict each other, or say more than is read here."""
@@ -128,12 +176,16 @@ class Movie:
     def _track(self, track_id: int) -> tuple[Box, Box]:
         """The `moov` box and the `trak` box in it. Raises `ValueError`."""
         for movie, track in self._tracks():
-            header = find(self.content, track, b"tkhd")
-            if header is not None:
-                at = header.body + (20 if self.content[header.body] == 1 else 12)
-                if int.from_bytes(self.content[at : at + 4], "big") == track_id:
-                    return movie, track
+            if find(self.content, track, b"tkhd") is not None and self._track_id(track) == track_id:
+                return movie, track
         raise ValueError
+
+    def _track_id(self, track: Box) -> int:
+        header = find(self.content, track, b"tkhd")
+        if header is None:
+            raise ValueError
+        at = header.body + (20 if self.content[header.body] == 1 else 12)
+        return int.from_bytes(self.content[at : at + 4], "big")
 
     def _tracks(self) -> Iterator[tuple[Box, Box]]:
         for movie in boxes(self.content, 0, len(self.content)):

@@ -26,7 +26,7 @@ class SampleTable:
     composition_offset: NDArray[np.int64] | None
     #: What FFmpeg takes from all decoding times so that none is later than its presentation time.
     decode_shift: int
-    #: Which samples the file marks as keyframes; None where it says more of them than that, or edits what is shown.
+    #: Which samples the file marks as keyframes; None where it says more of them than that.
     is_key: NDArray[np.bool_] | None = None
     #: How many of the samples, the last ones, are in movie fragments.
     in_fragments: int = 0
@@ -53,11 +53,15 @@ class SampleTable:
         offset, shift = _composition_offsets(inner.get(b"ctts"), len(size))
         if (size <= 0).any() or (duration <= 0).any() or (duration >= 1 << 31).any():
             return None
-        is_key = _keys(inner, len(size)) if _is_whole(content, track) else None
-        return cls(position, size, duration, offset, shift, is_key)
+        return cls(position, size, duration, offset, shift, _keys(inner, len(size)))
 
     def __len__(self) -> int:
         return len(self.size)
+
+    def presentation_times(self) -> NDArray[np.int64]:
+        """When samples are shown, if the first one is decoded at 0."""
+        times = np.cumsum(self.duration) - self.duration
+        return times if self.composition_offset is None else times + (self.decode_shift + self.composition_offset)
 
 
 def _sample_sizes(inner: dict[bytes, bytes]) -> NDArray[np.int64]:
@@ -102,24 +106,10 @@ def _keys(inner: dict[bytes, bytes], samples: int) -> NDArray[np.bool_] | None:
     if box is None:
         return np.ones(samples, np.bool_)
     numbers = entries(box, ">u4", int.from_bytes(box[4:8], "big"), at=8).astype(np.int64)
-    check(len(numbers) > 0 and numbers.min() >= 1 and numbers.max() <= samples)
+    check(len(numbers) > 0 and numbers[0] >= 1 and numbers[-1] <= samples and bool((np.diff(numbers) > 0).all()))
     is_key = np.zeros(samples, np.bool_)
     is_key[numbers - 1] = True
     return is_key
-
-
-def _is_whole(content: bytes, track: Box) -> bool:
-    """Whether the track's edit list, if it has one, shows one stretch of it; a pause may come before."""
-    edits = find(content, track, b"edts", b"elst")
-    if edits is None:
-        return True
-    box = content[edits.body : edits.end]
-    entry = np.dtype([("duration", ">u8"), ("time", ">i8"), ("rate", ">u4")])
-    if box[0] == 0:
-        entry = np.dtype([("duration", ">u4"), ("time", ">i4"), ("rate", ">u4")])
-    found = np.frombuffer(box, entry, int.from_bytes(box[4:8], "big"), 8)
-    stretches = found[found["time"] >= 0]
-    return len(stretches) == 1 and stretches["rate"][0] == 1 << 16
 
 
 def _composition_offsets(box: bytes | None, samples: int) -> tuple[NDArray[np.int64] | None, int]:

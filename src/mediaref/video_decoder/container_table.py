@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mediaref.containers.matroska import Segment
-from mediaref.containers.mp4 import Movie
+from mediaref.containers.mp4 import Movie, PlainTrack
 from mediaref.errors import CorruptMediaError, UnsupportedBitstreamError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened
 from mediaref.video_decoder.contents import Contents, check_limits
 from mediaref.video_decoder.headers import FirstHeaders
-from mediaref.video_decoder.packet_tables import packets_of_movie, packets_of_segment
+from mediaref.video_decoder.packet_tables import ToldPackets, packets_of_movie, packets_of_segment, packets_of_track
 from mediaref.video_decoder.packets import PARSED_CODECS, PacketTable
 from mediaref.video_decoder.parameter_sets import decoder_headers
 from mediaref.video_decoder.picture import Picture
@@ -42,34 +42,41 @@ def read_container_table(source: Source, ranges: Ranges) -> Contents | None:
     tables = Movie.read(ranges) or Segment.read(ranges)
     if tables is None:
         return None
+    track = tables.plain_track() if isinstance(tables, Movie) else None
     try:
-        with _opened(source, tables) as (container, stream):
-            return _contents(source, tables, container, stream, ranges)
+        with _opened(source, tables, track) as (container, stream):
+            # Of these every sample of an MP4 file, and every block of a Matroska file, is one packet that FFmpeg hands
+            # on as it is, and presents as one frame.
+            if stream.codec_context.codec.canonical_name not in PARSED_CODECS:
+                return None
+            if track is not None:
+                told = packets_of_track(track, Fraction(stream.time_base or 1), source.name)
+            elif isinstance(tables, Movie):
+                told = packets_of_movie(stream, tables, source.name)
+            else:
+                told = packets_of_segment(container, stream, tables, ranges)
+            return None if told is None else _contents(source, tables, told, stream, ranges)
     except (CorruptMediaError, UnsupportedBitstreamError) as error:
         _log.debug("%s; reading the packets instead", error)
         return None
 
 
-def _opened(source: Source, tables: Movie | Segment) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+def _opened(
+    source: Source, tables: Movie | Segment, track: PlainTrack | None
+) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+    if track is not None:
+        return opened(Source(source.uri, data=tables.description(track.track_id)), is_checked=True)
     if isinstance(tables, Segment) and not tables.tells_durations():
         return opened(source)  # FFmpeg makes out a rate from the first frames
     return opened(Source(source.uri, data=tables.content), is_checked=True)
 
 
 def _contents(
-    source: Source, tables: Movie | Segment, container: InputContainer, stream: VideoStream, ranges: Ranges
+    source: Source, tables: Movie | Segment, told: ToldPackets, stream: VideoStream, ranges: Ranges
 ) -> Contents | None:
+    if not _is_ordinary(told.table):
+        return None
     codec = stream.codec_context.codec.canonical_name
-    # Of these every sample of an MP4 file, and every block of a Matroska file, is one packet that FFmpeg hands on as it
-    # is, and presents as one frame.
-    if codec not in PARSED_CODECS:
-        return None
-    if isinstance(tables, Movie):
-        told = packets_of_movie(stream, tables, source.name)
-    else:
-        told = packets_of_segment(container, stream, tables, ranges)
-    if told is None or not _is_ordinary(told.table):
-        return None
     table = told.table
     if int((table.position + table.size).max()) > ranges.size:
         return None  # the file is cut off: a pass over its packets finds out what is left
@@ -94,9 +101,9 @@ def _contents(
     check_limits(table, picture, source.name)
     return Contents(
         codec=codec,
-        stream=stream.index,
+        stream=told.stream,
         time_base=Fraction(stream.time_base or 1),
-        average_rate=None if stream.average_rate is None else Fraction(stream.average_rate),
+        average_rate=told.average_rate,
         picture=picture,
         packets=table,
         parser=parser,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.containers.matroska import Segment
-from mediaref.containers.mp4 import Movie
+from mediaref.containers.mp4 import Movie, PlainTrack
 from mediaref.containers.sample_table import SampleTable
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.packets import NO_TIME, PacketTable, check_count
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 
-#: How many of a file's samples are compared with what FFmpeg says of them: at each end, and of all its keyframes.
-_LOOKED_AT = 32
+#: FFmpeg rounds rates of larger numbers.
+_MOST_OF_A_RATE = (1 << 31) - 1
 
 _Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]
 
@@ -29,9 +29,32 @@ _Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArra
 class ToldPackets(NamedTuple):
     """One row for each packet that FFmpeg would give; the columns of what only headers tell say the safe thing."""
 
+    #: Number of the stream among all.
+    stream: int
+    average_rate: Fraction | None
     table: PacketTable
     #: The order in which frames are shown is told. Otherwise it must be that of decoding.
     is_order_told: bool
+
+
+def packets_of_track(track: PlainTrack, time_base: Fraction, name: str) -> ToldPackets | None:
+    """The packets of a track of an MP4 file whose boxes tell everything. Raises `LimitExceededError`."""
+    samples = track.samples
+    check_count(len(samples), name)
+    assert samples.is_key is not None
+    rate = len(samples) / (int(samples.duration.sum()) * time_base)
+    if max(rate.numerator, rate.denominator) > _MOST_OF_A_RATE:
+        return None
+    table = _unread_table(
+        pts=samples.presentation_times() + track.first_dts,
+        dts=np.cumsum(samples.duration) - samples.duration + track.first_dts,
+        duration=samples.duration,
+        position=samples.position,
+        size=samples.size,
+        is_key=samples.is_key,
+        is_discarded=np.zeros(len(samples), np.bool_),
+    )
+    return ToldPackets(track.number, rate, table, samples.composition_offset is not None)
 
 
 def packets_of_movie(stream: VideoStream, movie: Movie, name: str) -> ToldPackets | None:
@@ -45,7 +68,7 @@ def packets_of_movie(stream: VideoStream, movie: Movie, name: str) -> ToldPacket
     samples = movie.samples(stream.id)
     if len(entries) == 0 or samples is None:
         return None
-    columns = _plain_columns(entries, samples) or _columns(entries, samples)
+    columns = _columns(entries, samples)
     if columns is None:
         return None
     sample, dts, is_key, is_discarded = columns
@@ -59,7 +82,7 @@ def packets_of_movie(stream: VideoStream, movie: Movie, name: str) -> ToldPacket
         is_key=is_key,
         is_discarded=is_discarded,
     )
-    return ToldPackets(table, samples.composition_offset is not None)
+    return ToldPackets(stream.index, _rate(stream), table, samples.composition_offset is not None)
 
 
 def packets_of_segment(
@@ -87,7 +110,11 @@ def packets_of_segment(
         is_key=key.astype(np.bool_),
         is_discarded=np.zeros(len(pts), np.bool_),
     )
-    return ToldPackets(table, bool((np.diff(pts) < 0).any()))
+    return ToldPackets(stream.index, _rate(stream), table, bool((np.diff(pts) < 0).any()))
+
+
+def _rate(stream: VideoStream) -> Fraction | None:
+    return None if stream.average_rate is None else Fraction(stream.average_rate)
 
 
 def _guessed_durations(container: InputContainer, stream: VideoStream, count: int) -> NDArray[np.int64]:
@@ -133,26 +160,6 @@ def _unread_table(
         sequence=np.zeros(count, np.int32),
         scanned_from=np.full(count, -1, np.int32),
     )
-
-
-def _plain_columns(entries: IndexEntries, samples: SampleTable) -> _Columns | None:
-    """As `_columns` where FFmpeg's entries are the samples one by one, of which a few are looked at: each takes time.
-
-    What an edit list does to a single stretch shows at its ends.
-    """
-    count = len(entries)
-    if samples.is_key is None or samples.in_fragments or count != len(samples):
-        return None
-    if (np.diff(samples.position) <= 0).any():
-        return None
-    dts = np.cumsum(samples.duration) - samples.duration + entries[0].timestamp
-    rows, keys = np.arange(count), np.flatnonzero(samples.is_key)
-    some = np.unique(np.concatenate([rows[:_LOOKED_AT], rows[-_LOOKED_AT:], keys[:: -(-len(keys) // _LOOKED_AT)]]))
-    told = [(e.pos, e.size, e.timestamp, e.is_keyframe, e.is_discard) for e in map(entries.__getitem__, some.tolist())]
-    ours = [samples.position, samples.size, dts, samples.is_key, np.zeros(count, np.bool_)]
-    if told != list(zip(*(column[some].tolist() for column in ours), strict=True)):
-        return None
-    return rows, dts, samples.is_key.copy(), np.zeros(count, np.bool_)
 
 
 def _columns(entries: IndexEntries, samples: SampleTable) -> _Columns | None:
