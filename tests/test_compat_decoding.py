@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mediaref import DataURI, MediaRef, batch_decode, cleanup_cache, decoders, iter_decode
-from mediaref.video_decoder import BatchDecodingStrategy, PyAVVideoDecoder, VideoIndex
+from mediaref.video_decoder import (
+    BaseVideoDecoder,
+    BatchDecodingStrategy,
+    FrameBatch,
+    PyAVVideoDecoder,
+    VideoIndex,
+    VideoStreamMetadata,
+)
 from mediaref.video_decoder.cache import indexes
 
 Clip = Callable[[str], Path]
@@ -154,6 +164,180 @@ def test_decoders_take_strategies_and_index_without_wrapping(clip: Clip) -> None
         with pytest.raises(TypeError):
             decoder[wrong]  # type: ignore[index]
     np.testing.assert_array_equal(decoder[np.int64(2)], decoder[2])  # type: ignore[index]
+
+
+def test_numbers_below_zero_count_from_the_end_and_others_do_not_wrap(clip: Clip) -> None:
+    decoder = PyAVVideoDecoder(clip("plain"))
+    np.testing.assert_array_equal(decoder.get_frames_at([-1, 0, -24]).data, decoder.get_frames_at([23, 0, 0]).data)
+    for outside in (24, -25):
+        with pytest.raises(IndexError, match=f"no frame {outside}"):
+            decoder.get_frames_at([0, outside])
+    with pytest.raises(TypeError):
+        decoder.get_frames_at([1.5])  # type: ignore[list-item]
+
+
+def test_times_are_seconds_in_any_number_type(clip: Clip) -> None:
+    decoder = PyAVVideoDecoder(clip("plain"))
+    expected = decoder[3]
+    for seconds in (0.1, Fraction(1, 10), np.float32(0.1), np.float64(0.1)):
+        np.testing.assert_array_equal(decoder.get_frames_played_at([seconds]).data[0], expected)  # type: ignore[list-item]
+    np.testing.assert_array_equal(decoder.get_frames_played_at(np.array([0.1])).data[0], expected)  # type: ignore[arg-type]
+    assert decoder.get_frames_played_at([]).data.shape == (0, 3, 144, 176)
+    assert len(decoder.get_frames_played_in_range(0, Fraction(1, 10), np.float32(30))) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [-1e-9, 0.8, 99, float("inf"), float("-inf"), float("nan")])
+def test_times_outside_the_video_are_value_errors_and_runtime_errors(clip: Clip, seconds: float) -> None:
+    decoder = PyAVVideoDecoder(clip("plain"))
+    for kind in (ValueError, RuntimeError):
+        with pytest.raises(kind):
+            decoder.get_frames_played_at([0.0, seconds])
+        with pytest.raises(kind):
+            decoder.get_frames_played_in_range(seconds, seconds)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "words"),
+    [
+        (0.2, 0.1, "less than or equal to stop"),
+        (0.0, 0.81, "Invalid stop seconds"),
+        (-0.1, 0.2, "Invalid start seconds"),
+        (0.8, 0.8, "Invalid start seconds"),
+    ],
+)
+def test_ranges_lie_within_the_video(clip: Clip, start: float, stop: float, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        PyAVVideoDecoder(clip("plain")).get_frames_played_in_range(start, stop)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_a_value_error(clip: Clip, fps: float) -> None:
+    with pytest.raises(ValueError, match="fps is"):
+        PyAVVideoDecoder(clip("plain")).get_frames_played_in_range(0, 0.3, fps)
+
+
+def test_ranges_have_the_frames_that_begin_in_them_and_rates_those_on_screen(clip: Clip) -> None:
+    decoder = PyAVVideoDecoder(clip("plain"))
+
+    def begins(*range: float, **fps: float) -> list[float]:
+        return [round(30 * time, 5) for time in decoder.get_frames_played_in_range(*range, **fps).pts_seconds]
+
+    assert begins(0.05, 0.2) == [2, 3, 4, 5]
+    assert begins(0, 0.8) == list(range(24))
+    assert begins(0.1, 0.1) == []
+    assert begins(0.05, 0.35, fps=10) == [1, 4, 7]
+    assert begins(0, 0.1, 60) == [0, 0, 1, 1, 2, 2]
+    assert begins(0, 0.8, 7) == [0, 4, 8, 12, 17, 21]
+
+
+def test_an_open_file_is_a_source_like_its_path(clip: Clip) -> None:
+    path = clip("plain")
+    expected = PyAVVideoDecoder(path).get_frames_at([3, -1]).data
+    with path.open("rb") as file:
+        sources = [file, io.BytesIO(path.read_bytes())]
+        for source in sources:
+            with PyAVVideoDecoder(source) as decoder:
+                assert decoder.source is source
+                assert decoder.metadata.num_frames == 24
+                np.testing.assert_array_equal(decoder.get_frames_at([3, -1]).data, expected)
+
+
+def test_a_closed_decoder_may_be_closed_again(clip: Clip) -> None:
+    decoder = PyAVVideoDecoder(clip("plain"))
+    with decoder as same:
+        assert same is decoder
+    decoder.close()
+    decoder.close()
+
+
+def test_what_no_decoder_reads_is_an_error_when_it_is_made(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(FileNotFoundError):
+        PyAVVideoDecoder(tmp_path / "none.mp4")
+    with pytest.raises(ValueError, match=r"empty\.mp4"):
+        PyAVVideoDecoder(tmp_path / "empty.mp4")
+    with pytest.raises(TypeError):
+        PyAVVideoDecoder(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        PyAVVideoDecoder(tmp_path / "none.mp4", bogus=1)  # type: ignore[call-arg]
+
+
+def test_metadata_is_that_of_the_frames(clip: Clip) -> None:
+    expected = {"num_frames": 24, "width": 176, "height": 144, "pixel_format": "yuv420p"}
+    plain = VideoStreamMetadata(
+        **expected,  # type: ignore[arg-type]
+        duration_seconds=Fraction(4, 5),
+        average_rate=Fraction(30),
+        begin_stream_seconds=Fraction(0),
+        end_stream_seconds=Fraction(4, 5),
+    )
+    assert PyAVVideoDecoder(clip("plain")).metadata == plain
+    late = PyAVVideoDecoder(clip("late_start")).metadata
+    assert late.duration_seconds == Fraction(4, 5)
+    assert float(late.begin_stream_seconds) == pytest.approx(9599 / 2880, abs=1e-9)
+
+
+def test_a_decoder_written_for_0_3_or_1_1_is_one_here() -> None:
+    class Of03(BaseVideoDecoder):
+        metadata = property(lambda self: "metadata")
+
+        def __getitem__(self, key: int) -> int:
+            return key
+
+        def get_frames_at(self, indices: Any, *, strategy: Any = None) -> Any:
+            return indices
+
+        def get_frames_played_at(self, seconds: Any, *, strategy: Any = None) -> Any:
+            return seconds
+
+        def close(self) -> None:
+            pass
+
+    class Of11(BaseVideoDecoder):
+        def get_frames_played_at(self, seconds: Any) -> Any:
+            return seconds
+
+        def get_frames_played_in_range(
+            self, start_seconds: float, stop_seconds: float, fps: float | None = None
+        ) -> Any:
+            return start_seconds
+
+        def close(self) -> None:
+            pass
+
+    for kind in (Of03, Of11):
+        with kind("clip.mp4", an_option=1) as decoder:
+            assert decoder.source == "clip.mp4"
+            assert decoder.get_frames_played_at([1.0]) == [1.0]
+    assert Of03("clip.mp4").metadata == "metadata"
+    with pytest.raises(NotImplementedError, match="Of03 gives frames by single times"):
+        Of03("clip.mp4").get_frames_played_in_range(0, 1)
+    with pytest.raises(NotImplementedError, match="Of11 does not tell"):
+        print(Of11("clip.mp4").metadata)
+    with pytest.raises(TypeError, match="abstract"):
+        BaseVideoDecoder("clip.mp4")  # type: ignore[abstract]
+
+
+def test_a_batch_shows_its_shape_and_not_its_pixels() -> None:
+    batch = FrameBatch(np.zeros((2, 3, 400, 500), np.uint8), np.zeros(2), np.ones(2))
+    assert "(2, 3, 400, 500)" in repr(batch)
+    assert len(repr(batch)) < 200
+
+
+def test_without_av_the_decoders_are_there_and_say_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["av"] = None
+import mediaref, mediaref.video_decoder as v
+mediaref.cleanup_cache()
+try:
+    v.PyAVVideoDecoder(sys.argv[1]).get_frames_at([0])
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    shown = subprocess.run([sys.executable, "-c", code, __file__], capture_output=True, text=True, check=True)
+    assert "video" in shown.stdout
+    assert "MissingDependencyError" in shown.stdout
 
 
 # --- the cache ----------------------------------------------------------------------------------------------------

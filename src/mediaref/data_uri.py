@@ -49,6 +49,10 @@ class DataURI(BaseModel):
     data: bytes
     parameters: tuple[str, ...] = ()
 
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        state["__dict__"].setdefault("parameters", ())  # pickles of 0.3 and 1.1 have none
+        super().__setstate__(state)
+
     @model_validator(mode="after")
     def _payload_can_be_decoded(self) -> DataURI:
         _decode(self.data, self.is_base64)
@@ -62,6 +66,8 @@ class DataURI(BaseModel):
 
         Raises `InvalidReferenceError` (a `ValueError`) or `LimitExceededError`.
         """
+        if not isinstance(uri, str):
+            raise InvalidReferenceError(f"Invalid data URI: a {type(uri).__name__}, not a str")
         if len(uri) > limits.MAX_DATA_URI_LENGTH:
             raise LimitExceededError(
                 f"a data URI of {len(uri)} characters is over "

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mediaref.data_uri import DataURI
 from mediaref.errors import InvalidReferenceError
 from mediaref.normal_form import normal_form
-from mediaref.storage import StorageOptions, join, locate, scheme_of, shorten
+from mediaref.storage import StorageOptions, cut, join, locate, scheme_of, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,9 +128,13 @@ class MediaRef(BaseModel):
         decoder_options: Options | None = None,
         image_decoder: str | None = None,
         image_decoder_options: Options | None = None,
+        keep_av_open: bool = False,
         storage_options: StorageOptions | None = None,
     ) -> Image:
-        """The pixels as a Pillow image; `format` is `rgb`, `rgba` or `gray`. The rest is as for `to_ndarray`."""
+        """The pixels as a Pillow image; `format` is `rgb`, `rgba` or `gray`. The rest is as for `to_ndarray`.
+
+        `keep_av_open` is accepted as in `to_rgb_array`.
+        """
         from mediaref import images
 
         pixels = self.to_ndarray(
@@ -169,9 +173,9 @@ class MediaRef(BaseModel):
 
     def validate_uri(self, *, storage_options: StorageOptions | None = None) -> bool:
         """Whether the file exists (embedded data always does). Raises `MissingDependencyError` for a scheme that
-        needs a package.
+        needs a package, and `StorageError` or `AccessDeniedError` where it cannot be found out.
         """
-        return self.is_embedded or locate(self.uri, storage_options).exists()
+        return self.is_embedded or (bool(self.uri) and locate(self.uri, storage_options).exists())
 
     def resolve_relative_path(
         self,
@@ -203,5 +207,5 @@ class MediaRef(BaseModel):
         return notebook.ref_html(self)
 
     def __repr_args__(self) -> Any:
-        yield "uri", shorten(self.uri)
-        yield "pts_ns", self.pts_ns
+        for name, value in super().__repr_args__():
+            yield name, cut(self.uri) if name == "uri" else value

@@ -12,6 +12,8 @@ from typing import Any
 from mediaref.errors import InvalidReferenceError
 from mediaref.ref import MediaRef
 
+__all__ = ["from_videoframe", "lerobot_episode_to_refs", "to_videoframe"]
+
 _SECOND = 1_000_000_000
 
 

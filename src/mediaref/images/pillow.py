@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, cast
@@ -97,7 +98,8 @@ def from_rgb(pixels: NDArray[Any], format: PixelFormat) -> NDArray[Any]:
 
 def check_encoder(format: str) -> str:
     """The name of the image format to encode in: `jpeg` for `JPG`. Raises `InvalidReferenceError`."""
-    name = {"jpg": "jpeg", "tif": "tiff"}.get(format.lower(), format.lower())
+    name = str(format).lower()
+    name = {"jpg": "jpeg", "tif": "tiff"}.get(name, name)
     if name not in _ENCODERS:
         raise InvalidReferenceError(f"Unsupported format: {format!r}; choose one of {', '.join(_ENCODERS)}")
     return name
@@ -108,14 +110,15 @@ def encode(
 ) -> bytes:
     """Encode an array or a Pillow image; see `DataURI.from_image` for the arguments. Raises `InvalidReferenceError`."""
     name = check_encoder(format)
-    if quality is not None and not 1 <= quality <= 100:
+    quality = 85 if quality is None else operator.index(quality)
+    if not 1 <= quality <= 100:
         raise InvalidReferenceError(f"quality is {quality}; it must be from 1 to 100")
     picture = ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else _picture(image, input_format)
     if picture.mode not in {"L", "RGB", "RGBA"}:
         picture = _rgb(picture)
     if name in _WITHOUT_ALPHA and picture.mode == "RGBA":
         picture = picture.convert("RGB")
-    options: dict[str, Any] = {"quality": quality or 85} if name in _LOSSY else {}
+    options: dict[str, Any] = {"quality": quality} if name in _LOSSY else {}
     buffer = io.BytesIO()
     picture.save(buffer, format=name, **options)
     return buffer.getvalue()

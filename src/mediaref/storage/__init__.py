@@ -2,6 +2,16 @@
 
 from mediaref.storage.access import AccessPolicy
 from mediaref.storage.source import Source, StorageOptions, locate, locate_trusted
-from mediaref.storage.uris import join, scheme_of, shorten
+from mediaref.storage.uris import cut, join, scheme_of, shorten
 
-__all__ = ["AccessPolicy", "Source", "StorageOptions", "join", "locate", "locate_trusted", "scheme_of", "shorten"]
+__all__ = [
+    "AccessPolicy",
+    "Source",
+    "StorageOptions",
+    "cut",
+    "join",
+    "locate",
+    "locate_trusted",
+    "scheme_of",
+    "shorten",
+]

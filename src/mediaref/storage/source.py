@@ -170,6 +170,10 @@ class Source:
             self.identity()  # fsspec's own answer is False as well where nobody answers
         except MediaNotFoundError:
             return False
+        except InvalidReferenceError:  # a name that no local file can have
+            if self.path is None:
+                raise
+            return False
         return True
 
     def filesystem_and_path(self) -> tuple[Any, str]:

@@ -15,7 +15,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _IPV6_HOST = re.compile(
     r"https?://(?:[^/?#@\[]*@)?\[[0-9A-Fa-f:.]*\](?::\d*)?(?:[/?#](?:(?!::).)*)?", re.IGNORECASE | re.DOTALL
 )
-_KEPT_IN_MESSAGES = 120
+#: Characters of a data URI, and of any other, that are shown: data says nothing, and a path says most at its end.
+_KEPT_OF_DATA, _KEPT = 120, 200
 
 
 def scheme_of(uri: str) -> str:
@@ -30,9 +31,17 @@ def scheme_of(uri: str) -> str:
     return scheme if scheme in {"data", "file"} or uri.startswith("://", found.end() - 1) or "::" in uri else ""
 
 
+def cut(uri: str) -> str:
+    """`uri`, or its begin and its end with its length if it is long."""
+    if scheme_of(uri) == "data":
+        return uri if len(uri) <= _KEPT_OF_DATA else f"{uri[:_KEPT_OF_DATA]}... ({len(uri)} characters)"
+    half = _KEPT // 2
+    return uri if len(uri) <= _KEPT else f"{uri[:half]}...{uri[-half:]} ({len(uri)} characters)"
+
+
 def shorten(uri: str) -> str:
-    """`uri` for a message: a data URI of megabytes is cut, and what cannot be printed is escaped."""
-    shown = uri if len(uri) <= _KEPT_IN_MESSAGES else f"{uri[:_KEPT_IN_MESSAGES]}... ({len(uri)} characters)"
+    """`uri` for a message: what is long is cut, and what cannot be printed is escaped."""
+    shown = cut(uri)
     return shown if shown.isprintable() else shown.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 

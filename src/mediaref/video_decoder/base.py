@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,21 +97,24 @@ class VideoStreamMetadata:
 
 
 class BaseVideoDecoder(ABC):
-    """A video that frames can be asked from. A context manager; `close` may be called any number of times."""
+    """A video that frames can be asked from. A context manager; `close` may be called any number of times.
 
-    def __init__(self, source: str | os.PathLike[str]) -> None:
+    A decoder of one's own must have `get_frames_played_at` and `close`; what 0.3 and 1.1 ask for beyond differs.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | BinaryIO, **options: Any) -> None:
+        """Keep `source`; `options` are for subclasses to look at."""
         self.source = source
 
     @property
-    @abstractmethod
     def metadata(self) -> VideoStreamMetadata:
         """What is known of the stream."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell what is known of its stream")
 
     @abstractmethod
     def get_frames_played_at(self, seconds: Sequence[float]) -> FrameBatch:
         """The frames on screen at some times, in the order asked. Raises `TimestampError` (a `ValueError`)."""
 
-    @abstractmethod
     def get_frames_played_in_range(
         self, start_seconds: float, stop_seconds: float, fps: float | None = None
     ) -> FrameBatch:
@@ -119,6 +122,7 @@ class BaseVideoDecoder(ABC):
 
         Raises `TimestampError` (a `ValueError`).
         """
+        raise NotImplementedError(f"{type(self).__name__} gives frames by single times only")
 
     @abstractmethod
     def close(self) -> None:

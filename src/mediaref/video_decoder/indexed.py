@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.errors import InvalidReferenceError, MediaRefError, TimestampError
-from mediaref.storage import StorageOptions
+from mediaref.storage import Source, StorageOptions
 from mediaref.video_decoder.base import (
     Backend,
     BaseVideoDecoder,
@@ -23,6 +24,15 @@ from mediaref.video_decoder.base import (
 from mediaref.video_decoder.index import VideoIndex
 
 _SECOND = 1_000_000_000
+
+
+@runtime_checkable
+class _File(Protocol):
+    """What tells an open file from all else that names a video."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def seek(self, offset: int, /) -> int: ...
 
 
 class IndexedVideoDecoder(BaseVideoDecoder):
@@ -36,14 +46,15 @@ class IndexedVideoDecoder(BaseVideoDecoder):
 
     def __init__(
         self,
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | BinaryIO,
         backend: Backend,
         *,
         threads: int | None = None,
         storage_options: StorageOptions | None = None,
     ) -> None:
         super().__init__(source)
-        self._index = VideoIndex.open(source, storage_options=storage_options)
+        video = _content(source) if isinstance(source, _File) else source
+        self._index = VideoIndex.open(video, storage_options=storage_options)
         self._backend = backend
         self._threads = threads
 
@@ -71,32 +82,33 @@ class IndexedVideoDecoder(BaseVideoDecoder):
         """Pixels of frame `key`, uint8 [3, H, W], or of a slice of frames, uint8 [N, 3, H, W]."""
         if isinstance(key, slice):
             return self.get_frames_at(range(*key.indices(len(self)))).data
-        frame = operator.index(key)  # a TypeError for what is no whole number
-        frame += len(self) if frame < 0 else 0
-        pixels: NDArray[Any] = self.get_frames_at([frame]).data[0]
+        pixels: NDArray[Any] = self.get_frames_at([key]).data[0]
         return pixels
 
     def get_frames_at(self, indices: Sequence[int], strategy: BatchDecodingStrategy | str | None = None) -> FrameBatch:
-        """Frames by display index, in the order asked; a stream without timestamps has NaN for times.
+        """Frames by display index, in the order asked, negative ones counted from the end; a stream without timestamps
+        has NaN for times.
 
         Raises `FrameIndexError` (an `IndexError`). `strategy` is accepted for programs written for 0.3; see
         `BatchDecodingStrategy`.
         """
         BatchDecodingStrategy.check(strategy)
-        index = self._index
-        index.check([int(frame) for frame in indices])
-        data = self._pixels(indices)
+        index, count = self._index, len(self)
+        numbers = [operator.index(frame) for frame in indices]  # a TypeError for what is no whole number
+        frames = [number + count if -count <= number < 0 else number for number in numbers]
+        index.check(frames)
+        data = self._pixels(frames)
         if index.pts_ns is None:
-            unknown = np.full(len(indices), np.nan)
+            unknown = np.full(len(frames), np.nan)
             return FrameBatch(data, unknown, unknown.copy(), self._pixel_format)
-        begins, ends = index.shown_ns(np.asarray(indices, np.int64))
+        begins, ends = index.shown_ns(np.asarray(frames, np.int64))
         return FrameBatch(data, begins / _SECOND, (ends - begins) / _SECOND, self._pixel_format)
 
     def get_frames_played_at(
         self, seconds: Sequence[float], strategy: BatchDecodingStrategy | str | None = None
     ) -> FrameBatch:
         """The frames on screen at some times, in the order asked. Raises `TimestampError` (a `ValueError`)."""
-        frames = self._index.frames_at([round(time * _SECOND) for time in seconds]).tolist()
+        frames = self._index.frames_at([_nanoseconds(time) for time in seconds]).tolist()
         return self.get_frames_at(frames, strategy)
 
     def get_frame_at_pts_ns(self, pts_ns: int) -> NDArray[Any]:
@@ -112,7 +124,7 @@ class IndexedVideoDecoder(BaseVideoDecoder):
         the frame that is on screen at `start`. Raises `TimestampError` (a `ValueError`).
         """
         begin, end = self._index.span_ns()
-        start, stop = round(start_seconds * _SECOND), round(stop_seconds * _SECOND)
+        start, stop = _nanoseconds(start_seconds), _nanoseconds(stop_seconds)
         if start > stop:
             raise TimestampError(f"start {start_seconds} must be less than or equal to stop {stop_seconds}")
         if not begin <= start < end:
@@ -125,9 +137,9 @@ class IndexedVideoDecoder(BaseVideoDecoder):
             if self._range_begins_on_screen and start < stop:
                 first = self._index.frame_at(start)
             return self.get_frames_at(range(first, last))
-        if fps <= 0:
-            raise InvalidReferenceError(f"fps is {fps}; it must be above 0")
-        step = _SECOND / Fraction(fps)
+        if not (math.isfinite(fps) and fps > 0):
+            raise InvalidReferenceError(f"fps is {fps}; it must be above 0 and finite")
+        step = _SECOND / _exact(fps)
         times = [start + int(number * step) for number in range(int(-((start - stop) // step)))]
         return self.get_frames_at(self._index.frames_at(times).tolist())
 
@@ -143,7 +155,7 @@ class IndexedVideoDecoder(BaseVideoDecoder):
         """Pixels [N, channels, H, W] of `frames` in their order."""
         places: dict[int, list[int]] = {}
         for place, frame in enumerate(frames):
-            places.setdefault(int(frame), []).append(place)
+            places.setdefault(frame, []).append(place)
         data = np.empty((len(frames), 3, self._index.height, self._index.width), np.uint8)
         first = True
         for frame, pixels in self._backend(self._index, list(places), threads=self._threads):
@@ -155,3 +167,22 @@ class IndexedVideoDecoder(BaseVideoDecoder):
             first = False
             data[places[frame]] = planes
         return data
+
+
+def _content(file: _File) -> Source:
+    """All that is left of an open file, which can then be read by many at once. Raises `LimitExceededError`."""
+    from mediaref.storage.remote_file import read_bounded
+
+    name = str(getattr(file, "name", "an open file"))
+    return Source(name, data=read_bounded(file, name))
+
+
+def _nanoseconds(seconds: float) -> int:
+    if not math.isfinite(seconds):
+        raise TimestampError(f"{seconds} s is no time at which there can be a frame")
+    return round(_exact(seconds) * _SECOND)
+
+
+def _exact(number: float) -> Fraction:
+    """A number of Python or NumPy, as it is."""
+    return Fraction(number if isinstance(number, (int, Fraction)) else float(number))

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import takewhile
 from queue import SimpleQueue
 from threading import Event
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -431,14 +431,14 @@ class PyAVVideoDecoder(IndexedVideoDecoder):
 
     def __init__(
         self,
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | BinaryIO,
         *,
         output_format: OutputFormat = "rgb",
         expected_pixel_format: str | None = None,
         threads: int | None = None,
         storage_options: StorageOptions | None = None,
     ) -> None:
-        """Index `source`. Raises what `VideoIndex.open` raises.
+        """Index `source`; an open binary file is read into memory. Raises what `VideoIndex.open` raises.
 
         With `output_format="native"` frames are given in the samples that they are stored in: gray (uint8 or uint16),
         rgb24 and rgba; `expected_pixel_format` then says which.
