@@ -38,6 +38,8 @@ class WebServer:
         self.folder = folder
         self.requests: list[tuple[str, str, str | None]] = []
         self.busy, self.counting = 0, threading.Lock()
+        self.paired: set[str] = set()
+        self.pair = threading.Barrier(2, timeout=20)
         self.released = threading.Event()  # set at the end, so that no slow answer outlives its test
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         server = type("Server", (ThreadingHTTPServer,), {"address_family": family, "daemon_threads": True})
@@ -139,6 +141,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _far(self, name: str) -> None:
         """Some way off: what is asked in the meantime is asked at once."""
         self.site.released.wait(0.3)
+        self._files(name)
+
+    def _pairs(self, name: str) -> None:
+        """Lets nobody have a file before another file is asked for, too."""
+        with self.site.counting:
+            is_first = name not in self.site.paired
+            self.site.paired.add(name)
+        if is_first:
+            self.site.pair.wait()
         self._files(name)
 
     def _stalls(self, name: str) -> None:
