@@ -13,6 +13,7 @@ import pytest
 from reference import digest, plain_decode
 
 from mediaref import MediaRef, batch_decode, iter_decode
+from mediaref.bitcost import read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import VideoIndex, decode_frames
 from mediaref.video_decoder.pyav import frames_or_errors
@@ -73,6 +74,19 @@ def test_of_damaged_h264_no_frame_is_wrong_where_ffmpeg_notices(
             begin, end = max(key for key in keys if key <= row), min(key for key in keys if key > row)
             assert {int(index.packet_of[frame]) for frame in lost} <= set(range(begin, end))
     assert noticed > 3
+
+
+@pytest.mark.parametrize("name", ["plain", "hevc", "vp9"])
+def test_bit_costs_tell_of_damage_that_decoders_do_not_notice(clip: Clip, tmp_path: Path, name: str) -> None:
+    index = VideoIndex.open(clip(name))
+    unnoticed = 0
+    for frame in range(1, len(index), 4):
+        row = int(index.packet_of[frame])
+        path = damaged(clip(name), tmp_path / "damaged.mp4", row)
+        unnoticed += bool(lost_and_wrong(path, clip(name))[1])
+        with pytest.raises(CorruptMediaError, match=rf"damaged\.mp4: frame {frame} \(packet {row}, byte \d+\) stops"):
+            read_bit_costs(path, [frame])
+    assert unnoticed
 
 
 @pytest.mark.parametrize("name", ["plain", "hevc", "vp9_gops"])
