@@ -10,6 +10,7 @@ pub const PADDING: usize = 8;
 pub struct Rbsp {
     bytes: Vec<u8>,
     len: usize,
+    /// Where in the EBSP the bytes were that are taken out, ascending.
     removed: Vec<u32>,
 }
 
@@ -63,9 +64,15 @@ impl Rbsp {
         self.removed.len()
     }
 
-    /// Positions of the removed bytes within the EBSP, ascending.
-    pub fn removed_positions(&self) -> &[u32] {
-        &self.removed
+    /// Where byte `position` of the RBSP lies in the EBSP.
+    pub fn ebsp_position(&self, position: usize) -> usize {
+        let before = self.removed.iter().enumerate().take_while(|&(k, &at)| at as usize - k <= position).count();
+        position + before
+    }
+
+    /// Where byte `position` of the EBSP lies in the RBSP.
+    pub fn rbsp_position(&self, position: usize) -> usize {
+        position - self.removed.partition_point(|&removed| (removed as usize) < position)
     }
 
     pub fn reader(&self) -> BitReader<'_> {
@@ -302,7 +309,11 @@ mod tests {
         let ebsp = [1, 0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3, 7, 0, 0, 3];
         let rbsp = Rbsp::from_ebsp(&ebsp);
         assert_eq!(rbsp.payload(), [1, 0, 0, 1, 0, 0, 0, 0, 3, 7, 0, 0]);
-        assert_eq!(rbsp.removed_positions(), [3, 7, 10, 15]);
+        assert_eq!(rbsp.removed, [3, 7, 10, 15]);
+        for (i, &byte) in rbsp.payload().iter().enumerate() {
+            assert_eq!(ebsp[rbsp.ebsp_position(i)], byte);
+            assert_eq!(rbsp.rbsp_position(rbsp.ebsp_position(i)), i);
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::sync::LazyLock;
 
 use crate::error::{Error, Result};
 
+/// Bits that the decoder reads before its first bin (9.3.1.2; 9.3.2.5 of HEVC).
+pub const START_UP_BITS: usize = 9;
+
 /// Table 9-44 of H.264 (9-46 of HEVC): `rangeTabLPS[pStateIdx][qCodIRangeIdx]`.
 #[rustfmt::skip]
 const RANGE_TAB_LPS: [[u8; 4]; 64] = [
@@ -162,7 +165,7 @@ impl<'a> Cabac<'a> {
     pub fn new(bytes: &'a [u8], start: usize) -> Result<Self> {
         let mut engine = Self { bytes, next: start, offset: 0, range: 510, bits: 0 };
         engine.offset = u64::from(engine.load()) << 31;
-        engine.bits = 32 - 9;
+        engine.bits = 32 - START_UP_BITS as u32;
         if engine.offset >> BELOW >= 510 {
             return Err(Error::corrupt("arithmetic decoder starts out of range", start * 8));
         }

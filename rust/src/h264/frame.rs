@@ -204,10 +204,7 @@ impl<'a> Frame<'a> {
 
 /// A position in an RBSP as one in its NAL unit: the header byte and emulation prevention come before it.
 fn in_nal_unit(error: Error, rbsp: &Rbsp) -> Error {
-    let mut byte = (error.bit / 8) as usize;
-    for &removed in rbsp.removed_positions() {
-        byte += usize::from(removed as usize <= byte);
-    }
-    let moved = byte - (error.bit / 8) as usize;
-    error.moved_by(8 * (1 + moved))
+    let byte = (error.bit / 8) as usize;
+    let removed = rbsp.ebsp_position(byte) - byte;
+    error.moved_by(8 * (1 + removed))
 }

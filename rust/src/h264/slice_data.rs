@@ -2,7 +2,8 @@
 
 use super::cabac_syntax::CabacSyntax;
 use super::cavlc_syntax::CavlcSyntax;
-use super::macroblock::{Macroblock, RunningState, SliceContext, kind_of, macroblock_layer};
+use super::macroblock::{Macroblock, RunningState, SliceContext, kind_of};
+use super::macroblock_layer::macroblock_layer;
 use super::mb_type::MbType;
 use super::neighbours::{MbStore, Neighbours};
 use super::slice_header::{PictureStructure, SliceHeader, SliceType};

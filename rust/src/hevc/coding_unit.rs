@@ -2,8 +2,8 @@
 
 use super::coding_tree::{Area, CodingTree, INTRA_DC, SKIPPED, fill_short};
 use super::contexts as ctx;
-use super::slice_data::START_UP_BITS;
 use super::slice_header::SliceType;
+use crate::cabac::START_UP_BITS;
 use crate::error::{Error, Result};
 use crate::map::{Kind, Syntax};
 

@@ -13,6 +13,7 @@
 mod coding_tree;
 mod coding_unit;
 mod contexts;
+mod frame;
 mod nal;
 mod palette;
 mod parameter_sets;
@@ -24,6 +25,7 @@ mod references;
 mod residual;
 mod scan;
 mod scanner;
+mod short_term_ref_pic_set;
 mod slice_data;
 mod slice_header;
 mod sps;
@@ -33,6 +35,7 @@ mod tiles;
 mod transform_tree;
 mod vui;
 
+pub use frame::{Scratch, frame_map};
 pub use parameter_sets::ParameterSets;
-pub use picture::{Scratch, frame_map};
+
 pub use scanner::Scanner;

@@ -2,14 +2,11 @@
 
 use super::coding_tree::{Area, CodingTree};
 use super::contexts;
-use super::picture::{NOT_CODED, Picture, Stored, ebsp_position, rbsp_position};
+use super::picture::{NOT_CODED, Picture, Stored};
 use super::slice_header::{SegmentStart, SliceSegmentHeader};
 use crate::bits::Rbsp;
-use crate::cabac::Cabac;
+use crate::cabac::{Cabac, START_UP_BITS};
 use crate::error::{Error, Result};
-
-/// Bits that the arithmetic decoder reads before its first bin (9.3.2.5).
-pub const START_UP_BITS: usize = 9;
 
 /// Parses all CTUs of a slice segment into the picture's map.
 pub fn parse_slice_segment(
@@ -64,7 +61,7 @@ impl Substreams {
     fn new(rbsp: &Rbsp, header: &SliceSegmentHeader) -> Result<Self> {
         let mut ends = Vec::with_capacity(header.entry_point_offsets.len() + 1);
         let nal_len = rbsp.payload().len() + rbsp.removed_bytes();
-        let mut position = ebsp_position(rbsp, header.data_start);
+        let mut position = rbsp.ebsp_position(header.data_start);
         for &offset in &header.entry_point_offsets {
             position = position.saturating_add(offset);
             if position > nal_len {
@@ -74,7 +71,7 @@ impl Substreams {
                 // Some encoders list the substreams of the dependent slice segments that follow as well.
                 break;
             }
-            ends.push(rbsp_position(rbsp, position));
+            ends.push(rbsp.rbsp_position(position));
         }
         ends.push(rbsp.payload().len());
         let mut ends = ends.into_iter();

@@ -1,6 +1,6 @@
 //! Sequence parameter set (7.3.2.2): what of it the slice syntax depends on.
 
-use super::ref_pic_set::ShortTermRefPicSet;
+use super::short_term_ref_pic_set::ShortTermRefPicSet;
 use super::vui::parse_vui_parameters;
 use crate::bits::{BitReader, Rbsp};
 use crate::error::{Error, Result};

@@ -1,29 +1,7 @@
 //! The account of a superblock: every bit that its blocks take, by class of syntax and spread over cells.
 
-use super::tile::SUPERBLOCK;
+use super::place::{CELLS, CellRectangle};
 use crate::map::{FrameMap, Kind, Syntax};
-
-/// Cells of 4x4 luma samples along a superblock.
-const CELLS: usize = 2 * SUPERBLOCK;
-
-/// A rectangle of cells within a superblock; `rows_inside` and `cols_inside` are what of it lies within the picture.
-#[derive(Clone, Copy)]
-pub struct CellRectangle {
-    pub row: usize,
-    pub col: usize,
-    pub rows: usize,
-    pub cols: usize,
-    pub rows_inside: usize,
-    pub cols_inside: usize,
-}
-
-impl CellRectangle {
-    /// What each cell has of `bits` that are spread evenly over those within the picture.
-    #[inline(always)]
-    pub fn share(&self, bits: u32) -> f32 {
-        bits as f32 / (self.rows_inside * self.cols_inside) as f32
-    }
-}
 
 #[derive(Default)]
 pub struct Account {

@@ -1,5 +1,7 @@
 //! Blocks: their sizes, their motion, and what later blocks need to know of them.
 
+use crate::map::Kind;
+
 /// `BLOCK_4X4` and so on, width by height in luma samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlockSize {
@@ -143,5 +145,102 @@ impl RefFrames {
     #[inline]
     pub fn has(self, frame: i8) -> bool {
         self.0[0] == frame || self.0[1] == frame
+    }
+}
+
+/// `inter_mode`, in the order of its counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterMode {
+    Nearest = 0,
+    Near = 1,
+    Zero = 2,
+    New = 3,
+}
+
+impl InterMode {
+    /// In the order of `inter_mode_tree`.
+    pub const CODED: [Self; 4] = [Self::Zero, Self::Nearest, Self::Near, Self::New];
+
+    /// `mode_2_counter`.
+    pub fn counter(self) -> u8 {
+        match self {
+            Self::Nearest | Self::Near => 0,
+            Self::Zero => 3,
+            Self::New => 1,
+        }
+    }
+}
+
+/// What a block's modes say. It is kept for what later blocks and frames look up.
+#[derive(Debug, Clone, Copy)]
+pub struct ModeInfo {
+    pub segment_id: u8,
+    pub seg_id_predicted: bool,
+    pub skip: bool,
+    pub tx_size: u8,
+    pub refs: RefFrames,
+    /// 3 for intra blocks.
+    pub interp_filter: u8,
+    /// Intra modes by 4x4 block, all the same from 8x8 on; `DC_PRED` for inter blocks.
+    pub sub_modes: [u8; 4],
+    /// `mode_2_counter` of its mode; below 8x8, of that of the last 4x4 block.
+    pub mode_counter: u8,
+    /// Vectors by 4x4 block, in each by reference.
+    pub mvs: [[Mv; 2]; 4],
+    pub kind: Kind,
+}
+
+impl Default for ModeInfo {
+    fn default() -> Self {
+        Self {
+            segment_id: 0,
+            seg_id_predicted: false,
+            skip: false,
+            tx_size: 0,
+            refs: RefFrames::INTRA,
+            interp_filter: 3,
+            sub_modes: [0; 4],
+            mode_counter: 9,
+            mvs: [[Mv::default(); 2]; 4],
+            kind: Kind::Intra,
+        }
+    }
+}
+
+impl ModeInfo {
+    /// `y_mode` of an intra block.
+    pub fn y_mode(&self) -> u8 {
+        self.sub_modes[3]
+    }
+
+    #[inline(always)]
+    pub fn edge(&self) -> Edge {
+        Edge {
+            refs: self.refs,
+            skip: self.skip,
+            tx_size: self.tx_size,
+            interp_filter: self.interp_filter,
+            seg_id_predicted: self.seg_id_predicted,
+        }
+    }
+}
+
+/// What the contexts of a block's modes look up of the blocks above and to the left.
+#[derive(Debug, Clone, Copy)]
+pub struct Edge {
+    pub refs: RefFrames,
+    pub skip: bool,
+    pub tx_size: u8,
+    pub interp_filter: u8,
+    pub seg_id_predicted: bool,
+}
+
+/// Sets all 4x4 blocks that block `block` of a block of `size` stands for.
+pub fn fill_sub_blocks<T: Copy>(values: &mut [T; 4], size: BlockSize, block: usize, value: T) {
+    match size {
+        BlockSize::B4x4 => values[block] = value,
+        BlockSize::B4x8 => (values[block & 1], values[block & 1 | 2]) = (value, value),
+        BlockSize::B8x4 => (values[block & 2], values[block & 2 | 1]) = (value, value),
+        _ => *values = [value; 4],
     }
 }

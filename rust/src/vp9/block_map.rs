@@ -1,8 +1,7 @@
 //! The blocks of a frame, to be looked up by place.
 
-use super::block::BlockSize;
-use super::mode_info::ModeInfo;
-use super::tile::{Place, SUPERBLOCK};
+use super::block::{BlockSize, ModeInfo};
+use super::place::{Place, SUPERBLOCK};
 
 /// All blocks of a frame that were parsed, and which of them covers each unit of 8x8 samples.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::frame::DecoderState;
-use super::frame_header::{Header, HeaderState};
+use super::frame_header::{Header, HeaderState, PacketHeaders};
 use super::plan::{Work, plan};
 use super::superframe;
 use crate::error::Result;
@@ -42,9 +42,6 @@ pub struct Wanted {
     /// A frame that needs what was passed over is an error to them.
     pub checkpoints: Vec<(usize, ChainParser)>,
 }
-
-/// The headers of one packet's frames, and where these lie in it.
-pub(super) type PacketHeaders = Vec<(Range<usize>, Header)>;
 
 impl ChainParser {
     pub fn new() -> Self {

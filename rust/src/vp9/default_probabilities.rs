@@ -1,6 +1,42 @@
 //! The default probabilities (10) and the fixed ones of intra frames, indexed as in the specification.
 
-use super::probabilities::CoefProbs;
+use super::probabilities::{CoefProbs, MvProbabilities, Probabilities};
+
+impl Default for Probabilities {
+    fn default() -> Self {
+        let mv = |classes, class0| MvProbabilities {
+            sign: 128,
+            classes,
+            class0_bit: [class0],
+            bits: [136, 140, 148, 160, 176, 192, 224, 234, 234, 240],
+            class0_fr: [[128, 128, 64], [96, 112, 64]],
+            fr: [64, 96, 64],
+            class0_hp: 160,
+            hp: 128,
+        };
+        Self {
+            tx_8x8: [[100], [66]],
+            tx_16x16: [[20, 152], [15, 101]],
+            tx_32x32: [[3, 136, 37], [5, 52, 13]],
+            coef: DEFAULT_COEF_PROBS,
+            skip: [192, 128, 64],
+            inter_mode: DEFAULT_INTER_MODE_PROBS,
+            interp_filter: DEFAULT_INTERP_FILTER_PROBS,
+            is_inter: [9, 102, 187, 225],
+            comp_mode: [239, 183, 119, 96, 41],
+            single_ref: DEFAULT_SINGLE_REF_PROBS,
+            comp_ref: [50, 126, 123, 221, 226],
+            y_mode: DEFAULT_Y_MODE_PROBS,
+            uv_mode: DEFAULT_UV_MODE_PROBS,
+            partition: DEFAULT_PARTITION_PROBS,
+            mv_joint: [32, 64, 96],
+            mv: [
+                mv([224, 144, 192, 168, 192, 176, 192, 198, 198, 245], 216),
+                mv([216, 128, 176, 160, 176, 176, 192, 198, 198, 208], 208),
+            ],
+        }
+    }
+}
 
 /// `default_intra_mode` of intra frames by the modes above and left.
 #[rustfmt::skip]
@@ -165,7 +201,7 @@ pub static KF_PARTITION_PROBS: [[u8; 3]; 16] = [
 
 /// `intra_mode` and `sub_intra_mode` by the size group.
 #[rustfmt::skip]
-pub static DEFAULT_Y_MODE_PROBS: [[u8; 9]; 4] = [
+static DEFAULT_Y_MODE_PROBS: [[u8; 9]; 4] = [
     [65, 32, 18, 144, 162, 194, 41, 51, 98],
     [132, 68, 18, 165, 217, 196, 45, 40, 78],
     [173, 80, 19, 176, 240, 193, 64, 35, 46],
@@ -174,7 +210,7 @@ pub static DEFAULT_Y_MODE_PROBS: [[u8; 9]; 4] = [
 
 /// `uv_mode` by the luma mode.
 #[rustfmt::skip]
-pub static DEFAULT_UV_MODE_PROBS: [[u8; 9]; 10] = [
+static DEFAULT_UV_MODE_PROBS: [[u8; 9]; 10] = [
     [120, 7, 76, 176, 208, 126, 28, 54, 103],
     [48, 12, 154, 155, 139, 90, 34, 117, 119],
     [67, 6, 25, 204, 243, 158, 13, 21, 96],
@@ -189,7 +225,7 @@ pub static DEFAULT_UV_MODE_PROBS: [[u8; 9]; 10] = [
 
 /// `partition` of inter frames.
 #[rustfmt::skip]
-pub static DEFAULT_PARTITION_PROBS: [[u8; 3]; 16] = [
+static DEFAULT_PARTITION_PROBS: [[u8; 3]; 16] = [
     [199, 122, 141],
     [147, 63, 159],
     [148, 133, 118],
@@ -210,19 +246,19 @@ pub static DEFAULT_PARTITION_PROBS: [[u8; 3]; 16] = [
 
 /// `inter_mode`.
 #[rustfmt::skip]
-pub static DEFAULT_INTER_MODE_PROBS: [[u8; 3]; 7] = [[2, 173, 34], [7, 145, 85], [7, 166, 63], [7, 94, 66], [8, 64, 46], [17, 81, 31], [25, 29, 30]];
+static DEFAULT_INTER_MODE_PROBS: [[u8; 3]; 7] = [[2, 173, 34], [7, 145, 85], [7, 166, 63], [7, 94, 66], [8, 64, 46], [17, 81, 31], [25, 29, 30]];
 
 /// `interp_filter`.
 #[rustfmt::skip]
-pub static DEFAULT_INTERP_FILTER_PROBS: [[u8; 2]; 4] = [[235, 162], [36, 255], [34, 3], [149, 144]];
+static DEFAULT_INTERP_FILTER_PROBS: [[u8; 2]; 4] = [[235, 162], [36, 255], [34, 3], [149, 144]];
 
 /// `single_ref_p1` and `single_ref_p2`.
 #[rustfmt::skip]
-pub static DEFAULT_SINGLE_REF_PROBS: [[u8; 2]; 5] = [[33, 16], [77, 74], [142, 142], [172, 170], [238, 247]];
+static DEFAULT_SINGLE_REF_PROBS: [[u8; 2]; 5] = [[33, 16], [77, 74], [142, 142], [172, 170], [238, 247]];
 
 /// `more_coefs` and `token` by transform size, plane type, reference type, band and context; band 0 has 3 contexts.
 #[rustfmt::skip]
-pub static DEFAULT_COEF_PROBS: [CoefProbs; 4] = [
+static DEFAULT_COEF_PROBS: [CoefProbs; 4] = [
     [
         [
             [

@@ -6,8 +6,9 @@ use super::adaptation::{Adapted, Rate, adapt_coef_probs, adapt_noncoef_probs};
 use super::block_map::BlockMap;
 use super::compressed_header::CompressedHeader;
 use super::frame_header::{FrameHeader, FrameSize, InterpolationFilter};
+use super::place::SUPERBLOCK;
 use super::probabilities::Probabilities;
-use super::tile::{FrameContext, FrameState, SUPERBLOCK, Tile, TileArea};
+use super::tile::{FrameContext, FrameState, Tile, TileArea};
 use crate::error::{Error, Result};
 use crate::map::{Crop, FrameMap, PictureType};
 

@@ -1,5 +1,6 @@
 //! `uncompressed_header` (6.2, 7.2) and what it takes over from the frames before it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::bits::BitReader;
@@ -223,6 +224,9 @@ pub enum Header {
     ShowExisting(usize),
     Frame(Arc<FrameHeader>),
 }
+
+/// The headers of one packet's frames, and where these lie in it.
+pub type PacketHeaders = Vec<(Range<usize>, Header)>;
 
 /// What headers take over from earlier ones.
 #[derive(Debug, Clone, Default)]

@@ -1,40 +1,17 @@
 //! Modes, reference frames and motion vectors of inter blocks (6.4.16 on).
 
-use super::block::{ALTREF_FRAME, GOLDEN_FRAME, LAST_FRAME, Mv, RefFrames};
+use super::block::{ALTREF_FRAME, Edge, GOLDEN_FRAME, InterMode, LAST_FRAME, ModeInfo, Mv, RefFrames, fill_sub_blocks};
 use super::compressed_header::ReferenceMode;
 use super::frame_header::InterpolationFilter;
-use super::mode_info::{Edge, ModeInfo, fill_sub_blocks};
 use super::mv_prediction::{use_mv_hp, with_mv_precision};
+use super::place::Place;
 use super::reference_contexts::Neighbors;
 use super::tables::MV_CLASS_TREE;
-use super::tile::{Place, Tile};
+use super::tile::Tile;
 use crate::error::{Error, Result};
 
 /// A valid vector's components are smaller.
 const MV_LIMIT: i32 = 1 << 14;
-
-/// `inter_mode`, in the order of its counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InterMode {
-    Nearest = 0,
-    Near = 1,
-    Zero = 2,
-    New = 3,
-}
-
-impl InterMode {
-    /// In the order of `inter_mode_tree`.
-    const CODED: [Self; 4] = [Self::Zero, Self::Nearest, Self::Near, Self::New];
-
-    /// `mode_2_counter`.
-    fn counter(self) -> u8 {
-        match self {
-            Self::Nearest | Self::Near => 0,
-            Self::Zero => 3,
-            Self::New => 1,
-        }
-    }
-}
 
 impl<const COSTS: bool> Tile<'_, COSTS> {
     /// `inter_block_mode_info` (6.4.16).

@@ -20,6 +20,7 @@ mod frame_header;
 mod inter_mode_info;
 mod mode_info;
 mod mv_prediction;
+mod place;
 mod plan;
 mod probabilities;
 mod reference_contexts;

@@ -2,76 +2,13 @@
 
 use std::convert::Infallible;
 
-use super::block::{BlockSize, Mv, RefFrames};
+use super::block::{BlockSize, Edge, ModeInfo, fill_sub_blocks};
 use super::default_probabilities::{KF_UV_MODE_PROBS, KF_Y_MODE_PROBS};
+use super::place::Place;
 use super::tables::{INTRA_MODE_TREE, SEGMENT_TREE};
-use super::tile::{Place, Tile};
+use super::tile::Tile;
 use crate::error::Result;
 use crate::map::Kind;
-
-/// What a block's modes say. It is kept for what later blocks and frames look up.
-#[derive(Debug, Clone, Copy)]
-pub struct ModeInfo {
-    pub segment_id: u8,
-    pub seg_id_predicted: bool,
-    pub skip: bool,
-    pub tx_size: u8,
-    pub refs: RefFrames,
-    /// 3 for intra blocks.
-    pub interp_filter: u8,
-    /// Intra modes by 4x4 block, all the same from 8x8 on; `DC_PRED` for inter blocks.
-    pub sub_modes: [u8; 4],
-    /// `mode_2_counter` of its mode; below 8x8, of that of the last 4x4 block.
-    pub mode_counter: u8,
-    /// Vectors by 4x4 block, in each by reference.
-    pub mvs: [[Mv; 2]; 4],
-    pub kind: Kind,
-}
-
-impl Default for ModeInfo {
-    fn default() -> Self {
-        Self {
-            segment_id: 0,
-            seg_id_predicted: false,
-            skip: false,
-            tx_size: 0,
-            refs: RefFrames::INTRA,
-            interp_filter: 3,
-            sub_modes: [0; 4],
-            mode_counter: 9,
-            mvs: [[Mv::default(); 2]; 4],
-            kind: Kind::Intra,
-        }
-    }
-}
-
-impl ModeInfo {
-    /// `y_mode` of an intra block.
-    pub fn y_mode(&self) -> u8 {
-        self.sub_modes[3]
-    }
-
-    #[inline(always)]
-    fn edge(&self) -> Edge {
-        Edge {
-            refs: self.refs,
-            skip: self.skip,
-            tx_size: self.tx_size,
-            interp_filter: self.interp_filter,
-            seg_id_predicted: self.seg_id_predicted,
-        }
-    }
-}
-
-/// What the contexts of a block's modes look up of the blocks above and to the left.
-#[derive(Debug, Clone, Copy)]
-pub struct Edge {
-    pub refs: RefFrames,
-    pub skip: bool,
-    pub tx_size: u8,
-    pub interp_filter: u8,
-    pub seg_id_predicted: bool,
-}
 
 impl<const COSTS: bool> Tile<'_, COSTS> {
     /// The block above, if it is available.
@@ -285,15 +222,5 @@ impl<const COSTS: bool> Tile<'_, COSTS> {
         let y_mode = usize::from(mode.y_mode());
         let uv_mode = self.d.tree(&INTRA_MODE_TREE, &self.frame.probs.uv_mode[y_mode]);
         self.state.counts.uv_mode[y_mode][uv_mode] += 1;
-    }
-}
-
-/// Sets all 4x4 blocks that block `block` of a block of `size` stands for.
-pub fn fill_sub_blocks<T: Copy>(values: &mut [T; 4], size: BlockSize, block: usize, value: T) {
-    match size {
-        BlockSize::B4x4 => values[block] = value,
-        BlockSize::B4x8 => (values[block & 1], values[block & 1 | 2]) = (value, value),
-        BlockSize::B8x4 => (values[block & 2], values[block & 2 | 1]) = (value, value),
-        _ => *values = [value; 4],
     }
 }

@@ -1,10 +1,9 @@
 //! Motion vector prediction (6.5): the candidates that neighbours in space and time give.
 
-use super::block::{Mv, RefFrames};
-use super::inter_mode_info::InterMode;
-use super::mode_info::ModeInfo;
+use super::block::{InterMode, ModeInfo, Mv, RefFrames};
+use super::place::Place;
 use super::tables::{COUNTER_TO_CONTEXT, MV_REF_BLOCKS};
-use super::tile::{Place, Tile};
+use super::tile::Tile;
 
 /// How far outside of the picture, in eighths of a sample, a candidate may lead.
 const MV_BORDER: i32 = 16 << 3;

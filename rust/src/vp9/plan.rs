@@ -4,8 +4,7 @@
 //! probabilities that a needed frame takes over; and for a map that is shown again. Streams made for parallel decoding
 //! adapt nothing, and no frame looks up vectors of a hidden one, so that most of their frames can be passed over.
 
-use super::chain::PacketHeaders;
-use super::frame_header::{FrameHeader, Header};
+use super::frame_header::{FrameHeader, Header, PacketHeaders};
 use crate::error::Result;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

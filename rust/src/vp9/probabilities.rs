@@ -1,7 +1,5 @@
 //! The probabilities that a frame's symbols are coded with (10), and the counts that they are adapted by.
 
-use super::default_probabilities as default;
-
 /// `coef_probs` of one transform size: by plane type, reference type, band and context.
 pub type CoefProbs = [[[[[u8; 3]; 6]; 6]; 2]; 2];
 
@@ -39,42 +37,6 @@ pub struct MvProbabilities {
     pub fr: [u8; 3],
     pub class0_hp: u8,
     pub hp: u8,
-}
-
-impl Default for Probabilities {
-    fn default() -> Self {
-        let mv = |classes, class0| MvProbabilities {
-            sign: 128,
-            classes,
-            class0_bit: [class0],
-            bits: [136, 140, 148, 160, 176, 192, 224, 234, 234, 240],
-            class0_fr: [[128, 128, 64], [96, 112, 64]],
-            fr: [64, 96, 64],
-            class0_hp: 160,
-            hp: 128,
-        };
-        Self {
-            tx_8x8: [[100], [66]],
-            tx_16x16: [[20, 152], [15, 101]],
-            tx_32x32: [[3, 136, 37], [5, 52, 13]],
-            coef: default::DEFAULT_COEF_PROBS,
-            skip: [192, 128, 64],
-            inter_mode: default::DEFAULT_INTER_MODE_PROBS,
-            interp_filter: default::DEFAULT_INTERP_FILTER_PROBS,
-            is_inter: [9, 102, 187, 225],
-            comp_mode: [239, 183, 119, 96, 41],
-            single_ref: default::DEFAULT_SINGLE_REF_PROBS,
-            comp_ref: [50, 126, 123, 221, 226],
-            y_mode: default::DEFAULT_Y_MODE_PROBS,
-            uv_mode: default::DEFAULT_UV_MODE_PROBS,
-            partition: default::DEFAULT_PARTITION_PROBS,
-            mv_joint: [32, 64, 96],
-            mv: [
-                mv([224, 144, 192, 168, 192, 176, 192, 198, 198, 245], 216),
-                mv([216, 128, 176, 160, 176, 176, 192, 198, 198, 208], 208),
-            ],
-        }
-    }
 }
 
 /// Zero, one, more than one; no more coefficients; how often the last of these was asked.

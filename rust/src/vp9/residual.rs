@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::account::Account;
-use super::mode_info::ModeInfo;
+use super::block::ModeInfo;
+use super::place::{Place, SUPERBLOCK};
 use super::scan::{ScanEntry, ScanOrder, scan};
 use super::tables::{CAT_PROBS, CAT6_PROBS, PARETO};
-use super::tile::{Place, SUPERBLOCK, Tile};
+use super::tile::Tile;
 use crate::bool_decoder::BoolDecoder;
 
 /// A block's part in a plane, in units of 4x4 samples of the plane.

@@ -1,19 +1,16 @@
 //! Tiles (6.4.2 on): partitions, blocks, and the account of every bit that they take.
 
-use super::account::{Account, CellRectangle};
-use super::block::{BlockSize, Partition};
+use super::account::Account;
+use super::block::{BlockSize, ModeInfo, Partition};
 use super::block_map::BlockMap;
 use super::compressed_header::CompressedHeader;
 use super::default_probabilities::KF_PARTITION_PROBS;
 use super::frame_header::FrameHeader;
-use super::mode_info::ModeInfo;
+use super::place::{Place, SUPERBLOCK};
 use super::probabilities::{Counts, Probabilities};
 use crate::bool_decoder::BoolDecoder;
 use crate::error::{Error, Result};
 use crate::map::{FrameMap, Kind, Syntax};
-
-/// Units of 8 samples along a superblock.
-pub const SUPERBLOCK: usize = 8;
 
 /// What all tiles of a frame read.
 pub struct FrameContext<'a> {
@@ -65,37 +62,6 @@ pub struct TileArea {
     pub row_end: usize,
     pub col_start: usize,
     pub col_end: usize,
-}
-
-/// A block's place, in units of 8 samples; `rows` and `cols` are what lies within the picture.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    pub row: usize,
-    pub col: usize,
-    pub size: BlockSize,
-    pub rows: usize,
-    pub cols: usize,
-}
-
-impl Place {
-    /// The whole block.
-    #[inline(always)]
-    fn cells(&self) -> CellRectangle {
-        self.cells_at(0, 0, 2 * self.size.height8(), 2 * self.size.width8())
-    }
-
-    /// A part of the block that begins within the picture, in cells from the block's corner.
-    #[inline(always)]
-    pub fn cells_at(&self, row: usize, col: usize, rows: usize, cols: usize) -> CellRectangle {
-        CellRectangle {
-            row: self.row % SUPERBLOCK * 2 + row,
-            col: self.col % SUPERBLOCK * 2 + col,
-            rows,
-            cols,
-            rows_inside: rows.min(2 * self.rows - row),
-            cols_inside: cols.min(2 * self.cols - col),
-        }
-    }
 }
 
 /// One tile's parser. Without `COSTS` it leaves `map` as it is: it parses for the sake of what later frames take over.
