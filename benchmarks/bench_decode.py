@@ -172,8 +172,9 @@ def environment(folder: str, packages: list[str] | None) -> Path | None:
     return python
 
 
-def make_torchcodec() -> None:
-    python = environment("torchcodec", _TORCHCODEC)
+def make_torchcodec(folder: str = "torchcodec", *more: str) -> None:
+    """Its environment, with `more` packages in it."""
+    python = environment(folder, [*_TORCHCODEC, *more])
     subprocess.run([str(python), "-m", "patch_torchcodec"], check=True)
 
 

@@ -59,3 +59,20 @@ def made_long_clip(short: Path) -> Path:
                 output.mux(again)
     part.rename(path)
     return path
+
+
+def remuxed(clip: Path) -> Path:
+    """The packets of an MP4 file in a Matroska file."""
+    path = clip.with_suffix(".mkv")
+    if path.exists():
+        return path
+    part = path.with_suffix(".part")
+    with av.open(str(clip)) as source, av.open(str(part), "w", format="matroska") as output:
+        given = source.streams.video[0]
+        stream = output.add_stream_from_template(given)
+        for packet in source.demux(given):
+            if packet.size:
+                packet.stream = stream
+                output.mux(packet)
+    part.rename(path)
+    return path

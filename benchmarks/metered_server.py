@@ -54,8 +54,9 @@ def serving(folder: Path | None = None, behind: str = "") -> Iterator[Meter]:
     """Serve the files of `folder`, or what the server `behind` answers."""
     meter = Meter()
     handler = type("Handler", (_Handler,), {"meter": meter, "folder": folder, "behind": behind})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    # Connections that come at once are not to wait for each other.
+    kind = type("Server", (ThreadingHTTPServer,), {"request_queue_size": 128, "daemon_threads": True})
+    server = kind(("127.0.0.1", 0), handler)
     meter.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -72,6 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
     folder: Path | None
     behind: str
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # the head of an answer and its body are sent one after the other
 
     def do_GET(self) -> None:
         with self.meter.request():
@@ -103,8 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert self.folder is not None
         path = self.folder / unquote(self.path).lstrip("/")
         size = path.stat().st_size
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-        begin, end = (int(asked[1]), min(int(asked[2] or size - 1), size - 1) + 1) if asked else (0, size)
+        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range") or "")
+        begin, end = (int(asked[1] or 0), min(int(asked[2] or size - 1), size - 1) + 1) if asked else (0, size)
+        if asked and not asked[1]:  # so many at the end
+            begin, end = max(0, size - int(asked[2])), size
         headers = {"Accept-Ranges": "bytes", "ETag": f'"{path.stat().st_mtime_ns}"'}
         if asked:
             headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"

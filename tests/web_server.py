@@ -202,12 +202,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._status("404")
             return
         content, status = path.read_bytes(), 200
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range") or "")
         if with_ranges:
             headers["Accept-Ranges"] = "bytes"
             headers["ETag"] = f'"{path.stat().st_mtime_ns}"'
         if with_ranges and asked:
-            begin, end = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+            begin, end = int(asked[1] or 0), min(int(asked[2] or len(content)), len(content) - 1)
+            if not asked[1]:  # so many at the end
+                begin, end = max(0, len(content) - int(asked[2])), len(content) - 1
             headers["Content-Range"] = f"bytes {begin}-{end}/{len(content)}"
             content, status = content[begin : end + 1], 206
         self._head(status, **headers, **{"Content-Length": str(len(content))})

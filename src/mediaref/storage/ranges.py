@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from bisect import bisect_right
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
@@ -27,6 +28,8 @@ _log = logging.getLogger("mediaref")
 
 #: Bytes that may be read for nothing where that saves waiting for an answer: those of 20 ms at 26 Mbit/s.
 ROUND_TRIP_BYTES = 64 << 10
+#: What is fetched of a file's end before anything is known of it: as likely as not its table stands elsewhere.
+_TAIL_BYTES = ROUND_TRIP_BYTES // 2
 #: The share of gaps where nobody says otherwise.
 _WASTE = 1 / 11
 #: Waiting before another attempt, in seconds; one attempt more than these is made.
@@ -91,17 +94,21 @@ class Ranges:
         return self._source.status().size
 
     def look(self) -> Status:
-        """What a remote file is now, asked for together with its first `ROUND_TRIP_BYTES`, which are kept.
+        """What a remote file is now, asked for together with its first `ROUND_TRIP_BYTES` and its last few.
 
-        Raises as `Source.open`; where it is only those bytes that do not come, they are asked for when they are read.
+        These are kept. Where it is only they that do not come, they are asked for when they are read.
+        Raises as `Source.open`.
         """
         with self._source.asked() as status:
-            (head,) = self._answers([(0, ROUND_TRIP_BYTES)])
+            head, tail = self._asked([(0, ROUND_TRIP_BYTES), (-_TAIL_BYTES, None)])
             found = status()
         self._size = size = found.size
-        # A server that knows no ranges gives the whole file.
-        if isinstance(head, bytes) and size is not None and len(head) in {min(size, ROUND_TRIP_BYTES), size}:
-            self._keep(0, head)
+        if size is not None:
+            # A server that knows no ranges gives the whole file.
+            if isinstance(head, bytes) and len(head) in {min(size, ROUND_TRIP_BYTES), size}:
+                self._keep(0, head)
+            if isinstance(tail, bytes) and len(tail) == min(size, _TAIL_BYTES):
+                self._keep(size - len(tail), tail)
         return found
 
     def read(self, position: int, size: int, at_least: int = 0) -> bytes:
@@ -217,13 +224,24 @@ class Ranges:
 
     def _answers(self, spans: list[_Span]) -> list[Any]:
         """What the storage gives for each of `spans`: bytes or an error."""
+        answers = self._asked(spans)
+        if any(isinstance(answer, RangesIgnoredError) for answer in answers):
+            whole = self._source.read()
+            self._keep(0, whole)
+            return [whole[begin:end] for begin, end in spans]
+        return [
+            self._read_from_file(span) if isinstance(answer, _NO_RANGES) else answer
+            for span, answer in zip(spans, answers, strict=True)
+        ]
+
+    def _asked(self, spans: Sequence[tuple[int, int | None]]) -> list[Any]:
+        """As `_answers`, but a file system that gives no ranges has that for an error."""
         if not spans:
             return []
-        name = self._source.name
         answers: list[Any]
         begins, ends = [begin for begin, _ in spans], [end for _, end in spans]
         try:
-            with storage_errors(name):
+            with storage_errors(self._source.name):
                 filesystem, path = self._source.filesystem_and_path()
                 if _reads_ahead(filesystem):
                     answers = _exact_parts(filesystem, path, spans)
@@ -231,17 +249,10 @@ class Ranges:
                     answers = filesystem.cat_ranges([path] * len(spans), begins, ends, on_error="return")
         except StorageError as error:
             return [error] * len(spans)
-        if any(isinstance(answer, RangesIgnoredError) for answer in answers):
-            whole = self._source.read()
-            self._keep(0, whole)
-            return [whole[begin:end] for begin, end in spans]
-        unread = sum(isinstance(answer, _NO_RANGES) for answer in answers)
-        received = sum(len(answer) for answer in answers if not isinstance(answer, BaseException))
-        self._stats.add(bytes_read=received, requests=len(spans) - unread, round_trips=1)
-        return [
-            self._read_from_file(span) if isinstance(answer, _NO_RANGES) else answer
-            for span, answer in zip(spans, answers, strict=True)
-        ]
+        given = [answer for answer in answers if isinstance(answer, bytes)]
+        refused = sum(isinstance(answer, _NO_RANGES) for answer in answers)
+        self._stats.add(bytes_read=sum(map(len, given)), requests=len(spans) - refused, round_trips=1)
+        return answers
 
     def _read_from_file(self, span: _Span) -> bytes | Exception:
         try:
@@ -271,10 +282,10 @@ def _reads_ahead(filesystem: Any) -> bool:
     return bool(filesystem.protocol == "hf")
 
 
-def _exact_parts(filesystem: Any, path: str, spans: list[_Span]) -> list[Any]:
+def _exact_parts(filesystem: Any, path: str, spans: Sequence[tuple[int, int | None]]) -> list[Any]:
     """What a file system that waits for its answers gives for each of `spans`, and no more: bytes or an error."""
 
-    def part(span: _Span) -> Any:
+    def part(span: tuple[int, int | None]) -> Any:
         try:
             return filesystem.cat_file(path, *span, cache_type="none")
         except Exception as error:  # as `cat_ranges` gives it back
