@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_of_damaged_h264_no_frame_is_wrong_where_ffmpeg_notices(
     assert noticed > 3
 
 
-@pytest.mark.parametrize("name", ["plain", "hevc", "vp9"])
+@pytest.mark.parametrize("name", ["plain", "hevc_slices", "vp9"])
 def test_bit_costs_tell_of_damage_that_decoders_do_not_notice(clip: Clip, tmp_path: Path, name: str) -> None:
     index = VideoIndex.open(clip(name))
     unnoticed = 0
@@ -84,8 +85,15 @@ def test_bit_costs_tell_of_damage_that_decoders_do_not_notice(clip: Clip, tmp_pa
         row = int(index.packet_of[frame])
         path = damaged(clip(name), tmp_path / "damaged.mp4", row)
         unnoticed += bool(lost_and_wrong(path, clip(name))[1])
-        with pytest.raises(CorruptMediaError, match=rf"damaged\.mp4: frame {frame} \(packet {row}, byte \d+\) stops"):
+        with pytest.raises(CorruptMediaError) as raised:
             read_bit_costs(path, [frame])
+        begin, size = int(index.packets.position[row]), int(index.packets.size[row])
+        told = re.search(
+            rf"damaged\.mp4: frame {frame} \(packet {row}, byte {begin}\) stops at byte (\d+)", str(raised.value)
+        )
+        assert told
+        both = np.array([np.fromfile(file, np.uint8, size, offset=begin) for file in (path, clip(name))])
+        assert np.flatnonzero(both[0] != both[1])[0] <= int(told[1]) <= size  # not before it begins
     assert unnoticed
 
 
