@@ -43,12 +43,21 @@ _END_BYTES = 4 << 20
 _TAIL_BYTES = 2 << 10
 
 
+class Track(NamedTuple):
+    """One `trak` box."""
+
+    box: Box
+    id: int
+    #: What it holds: `vide`, `soun`, ...
+    handler: bytes
+
+
 class PlainTrack(NamedTuple):
     """The only track of pictures of a file, all of whose samples are shown, once each: a stream of FFmpeg's."""
 
     #: Among all tracks, from 0.
     number: int
-    track_id: int
+    id: int
     samples: SampleTable
     #: When FFmpeg takes the first sample to be decoded.
     first_dts: int
@@ -59,9 +68,12 @@ class Movie:
     """A file without its media data."""
 
     #: The `ftyp` box if there is one, the `moov` box and all `moof` boxes: a file to FFmpeg, less the pictures.
-    content: bytes
+    content: bytes = field(repr=False)
+    #: The `moov` box.
+    movie: Box
+    tracks: tuple[Track, ...]
     #: The `moof` boxes.
-    fragments: tuple[Fragment, ...] = field(default=(), repr=False)
+    fragments: tuple[Fragment, ...] = field(repr=False)
 
     @classmethod
     def read(cls, ranges: Ranges) -> Movie | None:
@@ -94,49 +106,46 @@ class Movie:
                 break
         if is_fragmented is None:
             return None
-        return cls(b"".join(kept), tuple(fragments))
+        content = b"".join(kept)
+        movie = next(box for box in boxes(content, 0, len(content)) if box.kind == b"moov")
+        return cls(content, movie, tuple(_tracks(content, movie)), tuple(fragments))
 
     def plain_track(self) -> PlainTrack | None:
         """The track of pictures whose boxes alone say what FFmpeg would; None where FFmpeg has to be asked."""
-        tracks = list(self._tracks())
+        pictures = [number for number, track in enumerate(self.tracks) if track.handler == b"vide"]
+        if len(pictures) != 1 or not self._has_tracks_first():
+            return None
+        track = self.tracks[pictures[0]]
         try:
-            pictures = [number for number, (_, track) in enumerate(tracks) if self._handler(track) == b"vide"]
-            if len(pictures) != 1 or not self._has_tracks_first(tracks):
-                return None
-            movie, track = tracks[pictures[0]]
-            samples = SampleTable.of(self.content, track)
+            samples = SampleTable.of(self.content, track.box)
             if not samples or samples.is_key is None:
                 return None
-            first_dts = first_decoding_time(self.content, movie, track, samples)
-            return None if first_dts is None else PlainTrack(pictures[0], self._track_id(track), samples, first_dts)
+            first_dts = first_decoding_time(self.content, self.movie, track.box, samples)
+            return None if first_dts is None else PlainTrack(pictures[0], track.id, samples, first_dts)
         except (struct.error, ValueError, KeyError):
             return None
 
-    def _has_tracks_first(self, tracks: list[tuple[Box, Box]]) -> bool:
+    def _has_tracks_first(self) -> bool:
         """Whether the file's tracks, of kinds that are known, are FFmpeg's streams, in the same order."""
-        movie, last = tracks[-1]
-        kinds = {box.kind for box in boxes(self.content, movie.body, movie.end) if box.begin < last.begin}
-        references = (find(self.content, track, b"tref") for _, track in tracks)
+        inner = list(boxes(self.content, self.movie.body, self.movie.end))
+        last = self.tracks[-1].box
+        references = (find(self.content, track.box, b"tref") for track in self.tracks)
         return (
-            kinds <= {b"mvhd", b"iods", b"trak"}  # others may hold pictures of their own
-            and find(self.content, movie, b"mvex") is None
-            and all(self._handler(track) in _HANDLERS for _, track in tracks)
+            # Others may hold pictures of their own.
+            {box.kind for box in inner if box.begin < last.begin} <= {b"mvhd", b"iods", b"trak"}
+            and all(box.kind != b"mvex" for box in inner)
+            and all(track.handler in _HANDLERS for track in self.tracks)
             # A track of chapters may have pictures that are no video.
             and not any(box and find(self.content, box, b"chap") for box in references)
         )
 
-    def _handler(self, track: Box) -> bytes:
-        header = find(self.content, track, b"mdia", b"hdlr")
-        return b"" if header is None else self.content[header.body + 8 : header.body + 12]
-
     def samples(self, track_id: int) -> SampleTable | None:
         """The samples of a track; None where its boxes contradict each other, or say more than is read here."""
         try:
-            movie, track = self._track(track_id)
-            table = SampleTable.of(self.content, track)
+            table = SampleTable.of(self.content, self._track(track_id))
             if table is None or not self.fragments:
                 return table if table else None
-            return with_fragments(table, self.content, self.fragments, movie, track_id)
+            return with_fragments(table, self.content, self.fragments, self.movie, track_id)
         except (struct.error, ValueError, KeyError):
             return None
 
@@ -145,8 +154,7 @@ class Movie:
 
         None where the movie's own matrix has a say in it.
         """
-        movie, track = self._track(track_id)
-        whole, own = find(self.content, movie, b"mvhd"), find(self.content, track, b"tkhd")
+        whole, own = find(self.content, self.movie, b"mvhd"), find(self.content, self._track(track_id), b"tkhd")
         if whole is None or own is None or self._matrix(whole, 36) != _UPRIGHT:
             return None
         matrix = self._matrix(own, 40)
@@ -162,7 +170,7 @@ class Movie:
 
     def description(self, track_id: int) -> bytes:
         """A file with one track and no samples, which tells FFmpeg's decoder what the track's own description does."""
-        _, track = self._track(track_id)
+        track = self._track(track_id)
         return b"".join(self._described(box, track) for box in boxes(self.content, 0, len(self.content)))
 
     def _described(self, box: Box, track: Box) -> bytes:
@@ -173,25 +181,21 @@ class Movie:
         body = b"".join(self._described(inner, track) for inner in boxes(self.content, box.body, box.end))
         return struct.pack(">I4s", 8 + len(body), box.kind) + body
 
-    def _track(self, track_id: int) -> tuple[Box, Box]:
-        """The `moov` box and the `trak` box in it. Raises `ValueError`."""
-        for movie, track in self._tracks():
-            if find(self.content, track, b"tkhd") is not None and self._track_id(track) == track_id:
-                return movie, track
+    def _track(self, track_id: int) -> Box:
+        """The `trak` box of a track. Raises `ValueError`."""
+        for track in self.tracks:
+            if track.id == track_id:
+                return track.box
         raise ValueError
 
-    def _track_id(self, track: Box) -> int:
-        header = find(self.content, track, b"tkhd")
-        if header is None:
-            raise ValueError
-        at = header.body + (20 if self.content[header.body] == 1 else 12)
-        return int.from_bytes(self.content[at : at + 4], "big")
 
-    def _tracks(self) -> Iterator[tuple[Box, Box]]:
-        for movie in boxes(self.content, 0, len(self.content)):
-            for box in boxes(self.content, movie.body, movie.end) if movie.kind == b"moov" else ():
-                if box.kind == b"trak":
-                    yield movie, box
+def _tracks(content: bytes, movie: Box) -> Iterator[Track]:
+    for box in boxes(content, movie.body, movie.end):
+        if box.kind == b"trak":
+            header, handler = find(content, box, b"tkhd"), find(content, box, b"mdia", b"hdlr")
+            at = 0 if header is None else header.body + (20 if content[header.body : header.body + 1] == b"\1" else 12)
+            track_id = 0 if header is None else int.from_bytes(content[at : at + 4], "big")
+            yield Track(box, track_id, b"" if handler is None else content[handler.body + 8 : handler.body + 12])
 
 
 class _Walk:

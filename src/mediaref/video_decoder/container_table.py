@@ -55,7 +55,8 @@ def read_container_table(source: Source, ranges: Ranges) -> Contents | None:
                 told = packets_of_movie(stream, tables, source.name)
             else:
                 told = packets_of_segment(container, stream, tables, ranges)
-            return None if told is None else _contents(source, tables, told, stream, ranges)
+            track_id = stream.id if track is None else track.id
+            return None if told is None else _contents(source, tables, track_id, told, stream, ranges)
     except (CorruptMediaError, UnsupportedBitstreamError) as error:
         _log.debug("%s; reading the packets instead", error)
         return None
@@ -65,14 +66,14 @@ def _opened(
     source: Source, tables: Movie | Segment, track: PlainTrack | None
 ) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
     if track is not None:
-        return opened(Source(source.uri, data=tables.description(track.track_id)), is_checked=True)
+        return opened(Source(source.uri, data=tables.description(track.id)), is_checked=True)
     if isinstance(tables, Segment) and not tables.tells_durations():
         return opened(source)  # FFmpeg makes out a rate from the first frames
     return opened(Source(source.uri, data=tables.content), is_checked=True)
 
 
 def _contents(
-    source: Source, tables: Movie | Segment, told: ToldPackets, stream: VideoStream, ranges: Ranges
+    source: Source, tables: Movie | Segment, track_id: int, told: ToldPackets, stream: VideoStream, ranges: Ranges
 ) -> Contents | None:
     if not _is_ordinary(told.table):
         return None
@@ -91,7 +92,7 @@ def _contents(
     headers = {0: decoder_headers(codec, first, extradata)} if known.steady_sets else {}
     if not table.is_idr[0]:
         return None
-    picture = Picture.told(stream, known.format, tables.display_matrix(stream.id))
+    picture = Picture.told(stream, known.format, tables.display_matrix(track_id))
     if picture is None:
         packet = import_av().Packet(first)
         packet.is_keyframe = True
@@ -113,7 +114,7 @@ def _contents(
         has_constant_sets=stream.codec_context.codec_tag in CONSTANT_SETS,
         is_directly_readable=True,
         file_size=ranges.size,
-        description=Source(source.uri, data=tables.description(stream.id)),
+        description=Source(source.uri, data=tables.description(track_id)),
         decoder=stream.codec_context,
     )
 

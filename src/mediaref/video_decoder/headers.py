@@ -87,8 +87,7 @@ def with_headers(index: VideoIndex, frames: Iterable[int] | None, reader: Packet
 
 def are_headers_read(index: VideoIndex, frames: Iterable[int] | None) -> bool:
     """Whether `index` has the headers that a plan for `frames` depends on, or all."""
-    read = index.packets.scanned_from >= 0
-    return bool(read.all()) if frames is None else bool(read.all()) or not unread_runs(index, frames)
+    return bool((index.packets.scanned_from >= 0).all()) if frames is None else not unread_runs(index, frames)
 
 
 class _FalsePromiseError(Exception):

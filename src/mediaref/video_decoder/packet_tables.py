@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +138,9 @@ def _unread_table(
     is_key: NDArray[np.bool_],
     is_discarded: NDArray[np.bool_],
 ) -> PacketTable:
-    count = len(pts)
+    def all_of(value: np.generic) -> NDArray[Any]:
+        return np.broadcast_to(value, len(pts))  # takes no memory; what is known of headers is put into a copy
+
     return PacketTable(
         pts=pts,
         dts=dts,
@@ -147,18 +149,18 @@ def _unread_table(
         size=size,
         is_key=is_key,
         is_discarded=is_discarded,
-        has_picture=np.ones(count, np.bool_),
-        is_second_field=np.zeros(count, np.bool_),
-        is_referenced=np.ones(count, np.bool_),
-        depends_on=np.full(count, -1, np.int64),
-        is_idr=np.zeros(count, np.bool_),
-        is_recovery_point=np.zeros(count, np.bool_),
-        recovery_frames=np.zeros(count, np.int32),
-        picture_type=np.zeros(count, np.uint8),
-        parameter_sets=np.zeros(count, np.int32),
-        poc=np.zeros(count, np.int32),
-        sequence=np.zeros(count, np.int32),
-        scanned_from=np.full(count, -1, np.int32),
+        has_picture=all_of(np.True_),
+        is_second_field=all_of(np.False_),
+        is_referenced=all_of(np.True_),
+        depends_on=all_of(np.int64(-1)),
+        is_idr=all_of(np.False_),
+        is_recovery_point=all_of(np.False_),
+        recovery_frames=all_of(np.int32(0)),
+        picture_type=all_of(np.uint8(0)),
+        parameter_sets=all_of(np.int32(0)),
+        poc=all_of(np.int32(0)),
+        sequence=all_of(np.int32(0)),
+        scanned_from=all_of(np.int32(-1)),
     )
 
 

@@ -222,8 +222,15 @@ class _Starts:
             points = np.union1d(points, np.flatnonzero(refresh & table.has_picture & ~table.is_second_field))
         self.points = points
         self._exact_from = _exact_from(table, points)
-        self._shown = np.full(len(table), -1, np.int64)
-        self._shown[index.packet_of] = np.arange(len(index))
+        self._frame_of: NDArray[np.int64] | None = None
+
+    def _shown(self) -> NDArray[np.int64]:
+        """The frame in each packet; -1 for none. Not every stream needs it."""
+        if self._frame_of is None:
+            frame_of = np.full(len(self._table), -1, np.int64)
+            frame_of[self._packet_of] = np.arange(len(self._packet_of))
+            self._frame_of = frame_of
+        return self._frame_of
 
     def of(self, frame: int) -> int:
         """Row of the packet to start from to get `frame` exactly."""
@@ -236,7 +243,7 @@ class _Starts:
             if self._is_parsed and table.is_idr[self.points[at]]:
                 break
             exact_from = self._exact_from[at]
-            if exact_from <= row and 0 <= self._shown[exact_from] <= frame:
+            if exact_from <= row and 0 <= self._shown()[exact_from] <= frame:
                 break
             at -= 1
         return int(self.points[at])
@@ -255,8 +262,10 @@ _found: WeakKeyDictionary[VideoIndex, _Starts] = WeakKeyDictionary()
 
 def _exact_from(table: PacketTable, points: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each start point, the row of the picture from which on all that is shown is exact; past the end if none."""
-    counted = np.flatnonzero(table.is_referenced & ~table.is_second_field)
     to_decode = table.recovery_frames[points]
+    if not to_decode.any():
+        return points
+    counted = np.flatnonzero(table.is_referenced & ~table.is_second_field)
     later = np.searchsorted(counted, points) + to_decode
     return np.where(to_decode == 0, points, np.append(counted, len(table))[np.minimum(later, len(counted))])
 

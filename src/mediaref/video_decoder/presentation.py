@@ -30,8 +30,11 @@ def presentation(
     if len(rows) and _starts_raggedly(table, rows, is_parsed):
         rows = _without_ragged_start(source, table, rows)
     if _has_presentation_times(table, rows):
-        order = rows[np.lexsort((table.poc[rows], table.sequence[rows], table.pts[rows]))]
-        return order, table.pts[order]
+        order = rows[np.argsort(table.pts[rows], kind="stable")]
+        times = table.pts[order]
+        if (np.diff(times) == 0).any():
+            order = rows[np.lexsort((table.poc[rows], table.sequence[rows], table.pts[rows]))]
+        return order, times
     if is_parsed:
         order = rows[np.lexsort((table.poc[rows], table.sequence[rows]))]
     else:
@@ -87,7 +90,9 @@ def _delivered_rows(source: Source, stop: int) -> list[int]:
 
 def reorder_depth(packet_of: NDArray[np.int64]) -> int:
     """Most frames that are decoded before some frame and shown after it; at most 16."""
-    shown = np.argsort(packet_of, kind="stable")  # display rank of the frames in decoding order
+    shown = np.full(int(packet_of.max(initial=-1)) + 1, -1, np.int64)
+    shown[packet_of] = np.arange(len(packet_of))
+    shown = shown[shown >= 0]  # display rank of the frames in decoding order
     waiting = np.zeros(len(shown), np.int64)
     displacement = shown - np.arange(len(shown))
     furthest = int(displacement.max(initial=0) - displacement.min(initial=0))
@@ -102,6 +107,9 @@ def nanoseconds(times: NDArray[np.int64], time_base: Fraction, name: str) -> NDA
     furthest = max(abs(int(times.min(initial=0))), abs(int(times.max(initial=0)))) * numerator
     if furthest // denominator >= (1 << 63) // _SECOND - 1:
         raise CorruptMediaError(f"{name}: its timestamps reach past 292 years; they cannot be right")
+    if furthest * _SECOND < 1 << 63:
+        at_once: NDArray[np.int64] = times * (numerator * _SECOND) // denominator
+        return at_once
     if furthest < 1 << 63 and denominator < (1 << 63) // _SECOND:
         seconds, rest = np.divmod(times * numerator, denominator)
         result: NDArray[np.int64] = seconds * _SECOND + rest * _SECOND // denominator
