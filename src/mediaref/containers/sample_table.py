@@ -115,11 +115,10 @@ def _keys(inner: dict[bytes, bytes], samples: int) -> NDArray[np.bool_] | None:
 def _composition_offsets(box: bytes | None, samples: int) -> tuple[NDArray[np.int64] | None, int]:
     if box is None:
         return None, 0
-    offsets = _run_lengths(box, samples, ">i4")
-    check(bool((np.abs(offsets) < FURTHEST_OFFSET).all()))
+    values = entries(box, ">i4", 2 * int.from_bytes(box[4:8], "big"), at=8)[1::2].astype(np.int64)
+    check(bool((np.abs(values) < FURTHEST_OFFSET).all()))
     # FFmpeg leaves the last two entries out of account here.
-    values = entries(box, ">i4", 2 * int.from_bytes(box[4:8], "big"), at=8)[1::2][:-2]
-    return offsets, max(0, -int(values.min(initial=0)))
+    return _run_lengths(box, samples, ">i4"), max(0, -int(values[:-2].min(initial=0)))
 
 
 def _run_lengths(box: bytes, samples: int, kind: str) -> NDArray[np.int64]:

@@ -121,5 +121,5 @@ def _contents(
 
 def _is_ordinary(table: PacketTable) -> bool:
     """Begins with a keyframe that is shown before the others, and no two frames are shown at once."""
-    shown = np.sort(table.pts[~table.is_discarded])
+    shown = np.sort(table.pts[~table.is_discarded], kind="stable")  # made for what is nearly in order
     return bool(table.is_key[0] and table.pts[0] == table.pts.min() and len(shown) and (np.diff(shown) > 0).all())

@@ -93,7 +93,7 @@ def reorder_depth(packet_of: NDArray[np.int64]) -> int:
     shown = np.full(int(packet_of.max(initial=-1)) + 1, -1, np.int64)
     shown[packet_of] = np.arange(len(packet_of))
     shown = shown[shown >= 0]  # display rank of the frames in decoding order
-    waiting = np.zeros(len(shown), np.int64)
+    waiting = np.zeros(len(shown), np.int8)
     displacement = shown - np.arange(len(shown))
     furthest = int(displacement.max(initial=0) - displacement.min(initial=0))
     for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1, furthest) + 1):
