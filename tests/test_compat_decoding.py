@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 import warnings
@@ -11,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,6 +29,8 @@ from mediaref.video_decoder import (
 from mediaref.video_decoder.cache import indexes
 
 Clip = Callable[[str], Path]
+
+ROUNDERS: list[Callable[[Fraction], int]] = [math.floor, round, math.ceil]
 
 
 @pytest.fixture
@@ -230,6 +234,42 @@ def test_ranges_have_the_frames_that_begin_in_them_and_rates_those_on_screen(cli
     assert begins(0, 0.8, 7) == [0, 4, 8, 12, 17, 21]
 
 
+@pytest.mark.parametrize("name", ["plain", "ntsc", "late_start", "transport", "matroska", "variable_rate"])
+def test_times_of_batches_are_exact_and_lead_back_to_their_frames(clip: Clip, name: str) -> None:
+    decoder = PyAVVideoDecoder(clip(name))
+    with av.open(str(clip(name))) as container:
+        frames = sorted(frame.pts * Fraction(frame.time_base) for frame in container.decode(video=0))  # type: ignore[operator]
+    batch = decoder.get_frames_at(range(len(frames)))
+    ends = [*frames[1:], decoder.metadata.end_stream_seconds]
+    assert (batch.pts_seconds.dtype, batch.duration_seconds.dtype) == (np.float64, np.float64)
+    assert batch.pts_seconds.tolist() == [float(time) for time in frames]
+    assert batch.duration_seconds.tolist() == [float(end - time) for time, end in zip(frames, ends, strict=True)]
+    assert decoder.get_frames_played_at(batch.pts_seconds).pts_seconds.tolist() == batch.pts_seconds.tolist()  # type: ignore[arg-type]
+    nanoseconds = [time * 10**9 for time in frames]
+    for first in range(0, len(frames) - 4, 3):
+        expected = batch.pts_seconds[first : first + 4].tolist()
+        for start, stop in [
+            (float(frames[first]), float(frames[first + 4])),
+            *((Fraction(r(nanoseconds[first]), 10**9), Fraction(r(nanoseconds[first + 4]), 10**9)) for r in ROUNDERS),
+        ]:
+            assert decoder.get_frames_played_in_range(start, stop).pts_seconds.tolist() == expected
+    whole = decoder.get_frames_played_in_range(
+        decoder.metadata.begin_stream_seconds, decoder.metadata.end_stream_seconds
+    )
+    assert len(whole) == len(frames)
+
+
+@pytest.mark.parametrize("name", ["plain", "ntsc"])
+@pytest.mark.parametrize("kind", [Fraction, float])
+def test_the_rate_of_the_video_gives_its_frames_once_each(clip: Clip, name: str, kind: Callable[[Any], Any]) -> None:
+    decoder = PyAVVideoDecoder(clip(name))
+    rate = decoder.metadata.average_rate
+    for first in range(12):
+        for last in range(first, 24, 3):
+            batch = decoder.get_frames_played_in_range(kind(first / rate), kind(last / rate), kind(rate))
+            assert [round(time * rate) for time in batch.pts_seconds] == list(range(first, last))
+
+
 def test_an_open_file_is_a_source_like_its_path(clip: Clip) -> None:
     path = clip("plain")
     expected = PyAVVideoDecoder(path).get_frames_at([3, -1]).data
@@ -274,7 +314,7 @@ def test_metadata_is_that_of_the_frames(clip: Clip) -> None:
     assert PyAVVideoDecoder(clip("plain")).metadata == plain
     late = PyAVVideoDecoder(clip("late_start")).metadata
     assert late.duration_seconds == Fraction(4, 5)
-    assert float(late.begin_stream_seconds) == pytest.approx(9599 / 2880, abs=1e-9)
+    assert (late.begin_stream_seconds, late.end_stream_seconds) == (Fraction(9599, 2880), Fraction(11903, 2880))
 
 
 def test_a_decoder_written_for_0_3_or_1_1_is_one_here() -> None:

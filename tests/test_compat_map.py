@@ -138,10 +138,12 @@ Decoders
     test_compat_decoding::test_numbers_below_zero_count_from_the_end_and_others_do_not_wrap
   get_frames_played_at
     test_compat_decoding::test_times_are_seconds_in_any_number_type
+    test_compat_decoding::test_times_of_batches_are_exact_and_lead_back_to_their_frames
     test_compat_decoding::test_times_outside_the_video_are_value_errors_and_runtime_errors
     test_pyav_pixels::test_the_decoder_class_gives_batches
   get_frames_played_in_range, with and without fps
     test_compat_decoding::test_ranges_have_the_frames_that_begin_in_them_and_rates_those_on_screen
+    test_compat_decoding::test_the_rate_of_the_video_gives_its_frames_once_each
     test_compat_decoding::test_ranges_lie_within_the_video
     test_compat_decoding::test_a_rate_that_is_none_is_a_value_error
     test_torchcodec::test_ranges_begin_with_the_frame_on_screen

@@ -65,16 +65,16 @@ class IndexedVideoDecoder(BaseVideoDecoder):
     def metadata(self) -> VideoStreamMetadata:
         """What is known of the stream, the times taken from its frames. Raises `TimestampError` if it has none."""
         index = self._index
-        begin, end = index.span_ns()
-        duration = Fraction(end - begin, _SECOND)
+        begin, end = (self._seconds(time) for time in index.span_ns())
+        duration = end - begin
         return VideoStreamMetadata(
             num_frames=len(index),
             duration_seconds=duration,
             average_rate=index.average_rate or Fraction(len(index)) / duration,
             width=index.width,
             height=index.height,
-            begin_stream_seconds=Fraction(begin, _SECOND),
-            end_stream_seconds=Fraction(end, _SECOND),
+            begin_stream_seconds=begin,
+            end_stream_seconds=end,
             pixel_format=index.pixel_format,
         )
 
@@ -101,8 +101,11 @@ class IndexedVideoDecoder(BaseVideoDecoder):
         if index.pts_ns is None:
             unknown = np.full(len(frames), np.nan)
             return FrameBatch(data, unknown, unknown.copy(), self._pixel_format)
-        begins, ends = index.shown_ns(np.asarray(frames, np.int64))
-        return FrameBatch(data, begins / _SECOND, (ends - begins) / _SECOND, self._pixel_format)
+        begins, ends = (
+            [self._seconds(time) for time in times.tolist()] for times in index.shown_ns(np.asarray(frames, np.int64))
+        )
+        durations = [end - begin for begin, end in zip(begins, ends, strict=True)]
+        return FrameBatch(data, np.array(begins, float), np.array(durations, float), self._pixel_format)
 
     def get_frames_played_at(
         self, seconds: Sequence[float], strategy: BatchDecodingStrategy | str | None = None
@@ -129,19 +132,34 @@ class IndexedVideoDecoder(BaseVideoDecoder):
             raise TimestampError(f"start {start_seconds} must be less than or equal to stop {stop_seconds}")
         if not begin <= start < end:
             raise TimestampError(f"Invalid start seconds: {start_seconds}; the video runs from {begin} to {end} ns")
-        if stop > end:
+        if stop > math.ceil(self._seconds(end) * _SECOND):
             raise TimestampError(f"Invalid stop seconds: {stop_seconds}; the video runs from {begin} to {end} ns")
         if fps is None:
-            assert self._index.pts_ns is not None
-            first, last = (int(frame) for frame in np.searchsorted(self._index.pts_ns, [start, stop]))
+            first, last = self._first_from(start), self._first_from(stop)
             if self._range_begins_on_screen and start < stop:
                 first = self._index.frame_at(start)
             return self.get_frames_at(range(first, last))
         if not (math.isfinite(fps) and fps > 0):
             raise InvalidReferenceError(f"fps is {fps}; it must be above 0 and finite")
         step = _SECOND / _exact(fps)
-        times = [start + int(number * step) for number in range(int(-((start - stop) // step)))]
+        # A time less than a nanosecond before `stop` is `stop` itself, in the rounding.
+        count = max(math.ceil((stop - start - 1) / step), int(start < stop))
+        first_time = _exact(start_seconds) * _SECOND
+        times = [round(first_time + number * step) for number in range(count)]
         return self.get_frames_at(self._index.frames_at(times).tolist())
+
+    def _first_from(self, time_ns: int) -> int:
+        """The first frame that begins at `time_ns` or later. Its own time may have been rounded up to `time_ns`."""
+        begins = self._index.pts_ns
+        assert begins is not None
+        first = int(np.searchsorted(begins, time_ns))
+        return first - 1 if first and self._seconds(int(begins[first - 1])) * _SECOND > time_ns - 1 else first
+
+    def _seconds(self, time_ns: int) -> Fraction:
+        """The exact time, a whole number of time bases, that `time_ns` is the floor of; or that itself."""
+        time_base = self._index.time_base
+        exact = -(-time_ns // (time_base * _SECOND)) * time_base
+        return exact if exact * _SECOND < time_ns + 1 else Fraction(time_ns, _SECOND)
 
     def close(self) -> None:
         """Nothing is open; kept so that all decoders are used alike."""
