@@ -29,6 +29,7 @@ fn parts_of(shape: Shape, x: usize, y: usize, side: usize) -> ([Part; 4], usize)
 }
 
 /// The inter part of `mb_pred` (7.3.5.1).
+#[inline(always)]
 pub fn inter_pred<E: MacroblockSyntax>(
     e: &mut E,
     slice: &SliceContext,
@@ -168,6 +169,7 @@ fn ref_idx<E: MacroblockSyntax>(
     Ok(())
 }
 
+#[inline(always)]
 fn mvd<E: MacroblockSyntax>(e: &mut E, mb: &mut Macroblock, list: usize, part: Part) -> Result<()> {
     let start = e.tell();
     let at = ORIGIN + STRIDE * part.y + part.x;
