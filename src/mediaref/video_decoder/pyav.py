@@ -359,13 +359,14 @@ class SpanDecoder:
         held: deque[tuple[int, VideoFrame]] = deque()
         damaged: set[int] = set()
         decoded: set[int] = set()
+        refused = self._decoder.refused
         table = self._index.packets
         has_own_picture = table.has_picture[span.packets] & ~table.is_second_field[span.packets]
         to_come = deque(span.packets[has_own_picture].tolist())
         for row, picture in self._pictures(span):
             (damaged if picture.is_corrupt else decoded).add(row)
             held.append((row, picture))
-            while to_come and any(to_come[0] in known for known in (decoded, damaged, self._decoder.refused)):
+            while to_come and (to_come[0] in decoded or to_come[0] in damaged or to_come[0] in refused):
                 to_come.popleft()
             while held and (not to_come or held[0][0] < to_come[0] or len(held) > _MOST_HELD):
                 first = held.popleft()
