@@ -84,10 +84,10 @@ The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the pa
 span after the other. Peers that were far behind in the first round were not measured again. A clip named
 -{LONG_MINUTES}min is the one before it over and over, for an hour.
 
-What is below 1x, and why: the first touch of a file (1 cold) makes the frame table of all of it and decodes its first
-picture, which later calls are spared. And where every packet is needed (libvpx's VP9) nothing can be left out, while
+What is below 1x, and why: the first touch of a file (1 cold) makes the frame table of all of it, which later calls are
+spared. And where every packet is needed (libvpx's VP9) nothing can be left out, while
 PyAV makes a Python object of each picture, wanted or not: two to four hundredths of a millisecond, in the floor too.
-Where four packets are all there is to decode, the 0.7 ms of planning and looking up in a call show."""
+Where four packets are all there is to decode, the 0.3 ms of planning and looking up in a call show."""
 
 
 @dataclass(frozen=True)
