@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import shutil
 import signal
@@ -94,8 +95,8 @@ def _open_files() -> list[str]:
 
 
 def test_a_container_that_was_closed_is_not_handed_out_again(clip: Clip) -> None:
-    for _ in range(2):
-        with cached_av.open(clip("plain"), "r", keep_av_open=True) as container:
+    for source in (clip("plain"), str(clip("plain")), io.BytesIO(clip("plain").read_bytes()), clip("plain")):
+        with cached_av.open(source, "r", keep_av_open=True) as container:
             assert len(list(container.decode(video=0))) == 24  # type: ignore[union-attr]
 
 

@@ -6,7 +6,7 @@ No container is kept open: what is worth keeping of a video is its index, which 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mediaref.video_decoder.cache import cleanup_cache
 from mediaref.video_decoder.container import import_av
@@ -18,11 +18,12 @@ __all__ = ["cleanup_cache", "open"]
 
 
 def open(
-    file: str | os.PathLike[str], mode: str = "r", *, keep_av_open: bool = False, **options: Any
+    file: str | os.PathLike[str] | BinaryIO, mode: str = "r", *, keep_av_open: bool = False, **options: Any
 ) -> InputContainer | OutputContainer:
     """`av.open(file, mode, **options)`: a container of the caller's own, shared with nobody.
 
     `keep_av_open` is accepted for programs written for 1.1. Raises `MissingDependencyError` without PyAV.
     """
-    container: InputContainer | OutputContainer = import_av().open(os.fspath(file), mode, **options)
+    name = os.fspath(file) if isinstance(file, os.PathLike) else file
+    container: InputContainer | OutputContainer = import_av().open(name, mode, **options)
     return container
