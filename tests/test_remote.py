@@ -75,7 +75,7 @@ def assert_like_local(
 # --- every kind of storage ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["files", "whole", "none", "unsized", "loop/3/files"])
+@pytest.mark.parametrize("kind", ["files", "whole", "none", "unsized", "squeezed", "loop/3/files"])
 def test_http_with_ranges_without_and_through_redirects(server: WebServer, folder: Path, kind: str) -> None:
     assert_like_local(folder, lambda name: server.url(f"{kind}/{name}".replace(" ", "%20")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import threading
@@ -106,6 +107,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         self._body((self.site.folder / name).read_bytes())
+
+    def _squeezed(self, name: str) -> None:
+        """Compresses what it sends, and gives the length of that."""
+        content = gzip.compress((self.site.folder / name).read_bytes())
+        self._head(200, **{"Content-Encoding": "gzip", "Content-Length": str(len(content))})
+        self.end_headers()
+        self._body(content)
 
     def _redirect(self, target: str) -> None:
         """To the url or path that follows."""
