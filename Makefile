@@ -76,7 +76,7 @@ fuzz-bounded: $(FUZZ_SEEDS)
 # a nightly toolchain.
 FUZZ_SECONDS ?= 3600
 fuzz: $(FUZZ_SEEDS)
-	for target in h264 hevc vp9 index; do \
+	for target in h264 hevc vp9 av1 index; do \
 		mkdir -p rust/fuzz/corpus/$$target; \
 		(cd rust/fuzz && cargo +nightly fuzz run --fuzz-dir . --sanitizer none --features libfuzzer $$target \
 			corpus/$$target seeds/$$target -- -timeout=2 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)) || exit 1; \

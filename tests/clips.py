@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 
 def moving_texture(
-    frames: int, size: tuple[int, int], seed: int = 0, fades: bool = False
+    frames: int, size: tuple[int, int], seed: int = 0, fades: bool = False, is_screen: bool = False
 ) -> Iterator[NDArray[np.uint8]]:
     """RGB frames `(height, width, 3)`: a textured background that pans, a bright disc that crosses it, and film grain.
 
     A scene cut after two thirds gives the encoder a reason for an intra frame of its own. One that `fades` to black
-    gives it a reason to weight its predictions.
+    gives it a reason to weight its predictions. A screen has a few plain colours and repeats itself.
     """
     width, height = size
     rng = np.random.default_rng(seed)
@@ -38,6 +38,8 @@ def moving_texture(
         rgb[disc] = (235, 200, 60)
         rgb += rng.normal(0.0, 2.0, rgb.shape)
         rgb *= 1 - number / frames if fades else 1
+        if is_screen:
+            rgb = np.tile(rgb[: height // 2, : width // 2] // 80 * 80, (3, 3, 1))[:height, :width]
         yield np.clip(rgb, 0, 255).astype(np.uint8)
 
 
@@ -57,6 +59,7 @@ def make_clip(
     audio: bool = False,
     seed: int = 0,
     fades: bool = False,
+    is_screen: bool = False,
 ) -> Path:
     """Encode `moving_texture` to `path` and return it.
 
@@ -71,7 +74,7 @@ def make_clip(
         stream.codec_context.time_base = base
         stream.time_base = base
         sound: Any = output.add_stream("aac", rate=8000, layout="mono") if audio else None
-        for number, rgb in enumerate(moving_texture(frames, size, seed, fades)):
+        for number, rgb in enumerate(moving_texture(frames, size, seed, fades, is_screen)):
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)
             frame.pts = number if timestamps is None else timestamps[number]
             frame.time_base = base
@@ -167,6 +170,12 @@ def _vpx(deadline: str = "realtime", speed: int = 7, rate: str = "150k", **argum
     return {"codec": "libvpx-vp9", "frames": 14, "options": options, **arguments}
 
 
+def _svt(params: str = "", preset: int = 8, **arguments: Any) -> dict[str, Any]:
+    options = {"preset": preset, "crf": 35, "g": 8, **arguments.pop("options", {})}
+    options["svtav1-params"] = ":".join(part for part in ("lp=1", params) if part)
+    return {"codec": "libsvtav1", "frames": 10, "options": options, **arguments}
+
+
 _SVT = {"preset": "12", "g": "8", "svtav1-params": "lp=1"}
 
 #: Every clip that the tests share, by name.
@@ -260,6 +269,20 @@ CLIPS: Mapping[str, Recipe] = {
     "vp9_segments": Recipe(".webm", arguments=_vpx("good", 4, options={"aq-mode": 1, "g": 7})),
     "vp9_cyclic_refresh": Recipe(".webm", arguments=_vpx(rate="60k", options={"aq-mode": 3})),
     "vp9_rotated": Recipe(".mp4", rotation=90, arguments=_vpx(size=(176, 112))),
+    "av1_gops": Recipe(arguments=_svt("scd=0", frames=24, options={"g": 5})),
+    "av1_slow": Recipe(".webm", arguments=_svt(preset=1, frames=9, size=(136, 72))),
+    "av1_low_delay": Recipe(".ivf", arguments=_svt("pred-struct=1:rtc=1", preset=9)),
+    "av1_screen": Recipe(".mkv", arguments=_svt("scm=1", preset=4, frames=6, is_screen=True)),
+    "av1_segments": Recipe(".mkv", arguments=_svt("aq-mode=1")),
+    "av1_tiles": Recipe(".mkv", arguments=_svt("tile-columns=1:tile-rows=1", size=(528, 272), frames=5)),
+    "av1_switch_frames": Recipe(".mkv", arguments=_svt("pred-struct=1:sframe-dist=4:sframe-mode=2", options={"g": 16})),
+    "av1_super_resolution": Recipe(".mkv", arguments=_svt("superres-mode=1:superres-denom=13", size=(200, 144))),
+    "av1_resized": Recipe(".mkv", arguments=_svt("resize-mode=2", size=(200, 144))),
+    "av1_lossless": Recipe(".mkv", arguments=_svt("lossless=1", frames=4, options={"crf": 0})),
+    "av1_10_bit": Recipe(".mkv", arguments=_svt(pix_fmt="yuv420p10le")),
+    "av1_odd_size": Recipe(".mkv", arguments=_svt(size=(171, 99))),
+    "av1_tiny": Recipe(".mkv", arguments=_svt(size=(64, 64), frames=6)),
+    "av1_rotated": Recipe(rotation=90, arguments=_svt(size=(176, 112))),
     "one_frame": Recipe(arguments=_x264(frames=1)),
     "readme": Recipe(arguments=_x264("keyint=60", frames=120, size=(320, 192))),
     "long": Recipe(arguments=_x264("keyint=50", frames=240, size=(96, 80))),
@@ -274,3 +297,4 @@ def _encoded_with(codec: str) -> list[str]:
 H264_CLIPS = _encoded_with("libx264")
 HEVC_CLIPS = _encoded_with("libx265")
 VP9_CLIPS = _encoded_with("libvpx-vp9")
+AV1_CLIPS = _encoded_with("libsvtav1")

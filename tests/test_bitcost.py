@@ -169,9 +169,8 @@ def test_impossible_grids_are_refused(clip: Clip) -> None:
 
 
 def test_what_cannot_be_read_says_why(clip: Clip) -> None:
-    for name in ("av1", "mpeg4"):
-        with pytest.raises(UnsupportedBitstreamError, match=name):
-            read_bit_costs(clip(name))
+    with pytest.raises(UnsupportedBitstreamError, match="mpeg4"):
+        read_bit_costs(clip("mpeg4"))
     with pytest.raises(FrameIndexError, match="no frame 24"):
         read_bit_costs(clip("plain"), [0, 24])
 

@@ -144,9 +144,8 @@ def test_an_image_gets_one_line(name: str, clip: Clip, tmp_path: Path, capsys: C
     assert "image" in one_line(bad_videos(tmp_path, clip("plain"))[name], tmp_path, capsys)
 
 
-@pytest.mark.parametrize("name", ["mpeg4", "av1"])
-def test_a_codec_whose_bits_are_not_read_is_named(name: str, clip: Clip, tmp_path: Path, capsys: Capture) -> None:
-    assert name in one_line(clip(name), tmp_path, capsys)
+def test_a_codec_whose_bits_are_not_read_is_named(clip: Clip, tmp_path: Path, capsys: Capture) -> None:
+    assert "mpeg4" in one_line(clip("mpeg4"), tmp_path, capsys)
 
 
 def test_too_short_a_video_gets_one_line(clip: Clip, tmp_path: Path, capsys: Capture) -> None:

@@ -19,16 +19,15 @@ from pathlib import Path
 import av
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-from clips import CLIPS, H264_CLIPS, HEVC_CLIPS, VP9_CLIPS
+from clips import AV1_CLIPS, CLIPS, H264_CLIPS, HEVC_CLIPS, VP9_CLIPS
 
 MOST_PACKETS = 12
 MOST_BYTES = 6_000
 #: Clips whose size is what they are about.
-SIZED = {"vp9_tiles", "vp9_odd_size", "vp9_tiny", "hevc_wpp"}
+SIZED = {"vp9_tiles", "vp9_odd_size", "vp9_tiny", "hevc_wpp", "av1_tiles", "av1_odd_size", "av1_tiny"}
 #: x265 takes no picture below 2 of its largest blocks.
 SMALL = {"libx264": (80, 48), "libx265": (144, 112), "libvpx-vp9": (80, 72), "libsvtav1": (80, 72)}
 CODECS = ("h264", "hevc", "vp9", "av1")
-AV1_CLIPS = ("av1", "av1_layers")
 
 
 def parts(path: Path) -> tuple[str, list[bytes]]:

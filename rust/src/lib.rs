@@ -6,6 +6,7 @@ pub mod av1;
 pub mod bits;
 pub mod bool_decoder;
 pub mod cabac;
+pub mod chain;
 pub mod error;
 pub mod h264;
 pub mod hevc;

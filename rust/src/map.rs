@@ -11,7 +11,7 @@ pub enum Syntax {
     Chroma = 3,
 }
 
-/// What a unit is; the highest kind among its blocks where they differ (HEVC, VP9).
+/// What a unit is; the highest kind among its blocks where they differ (HEVC, VP9, AV1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Skip = 0,
@@ -66,7 +66,7 @@ pub struct FrameMap {
     pub bits: Vec<u32>,
     pub syntax: [Vec<u32>; 4],
     pub information: Vec<f32>,
-    /// Luma QP; the quantizer index, 0 to 255, for VP9.
+    /// Luma QP; the quantizer index, 0 to 255, for VP9 and AV1.
     pub qp: Vec<i16>,
     pub kind: Vec<u8>,
     pub cells: CellGrid,

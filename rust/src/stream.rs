@@ -3,6 +3,7 @@
 use std::mem::take;
 use std::sync::Arc;
 
+use crate::chain::{self, Chain, ChainParser, Frame};
 use crate::error::{Error, Result};
 use crate::map::{Buffers, FrameMap};
 use crate::packet::PacketHeader;
@@ -32,10 +33,8 @@ enum Scanner {
 pub enum State {
     H264(Arc<h264::ParameterSets>),
     Hevc(Arc<hevc::ParameterSets>),
-    /// A frame cannot be read without the ones before it: `vp9::ChainParser` does that.
+    /// A frame cannot be read without the ones before it: `Stream::chain` does that.
     Chain,
-    /// Of AV1 only headers are read.
-    HeadersOnly,
     /// The parameter sets had changed `MAX_STATES` times before.
     TooMany,
 }
@@ -52,8 +51,7 @@ impl State {
                 scratch.hevc.buffers = take(&mut scratch.buffers);
                 hevc::frame_map(sets, packets, &mut scratch.hevc)
             }
-            Self::Chain => Err(Error::unsupported("reading a VP9 frame without the ones before it", 0)),
-            Self::HeadersOnly => Err(Error::unsupported("reading the costs of AV1 frames", 0)),
+            Self::Chain => Err(Error::unsupported("reading a VP9 or AV1 frame without the ones before it", 0)),
             Self::TooMany => {
                 let limit = MAX_STATES as u64;
                 Err(Error::limit("the number of changes of the parameter sets before the packet", limit + 1, limit))
@@ -66,7 +64,7 @@ impl State {
         match self {
             Self::H264(sets) => sets.buffers(),
             Self::Hevc(sets) => sets.buffers(),
-            Self::Chain | Self::HeadersOnly | Self::TooMany => Buffers::default(),
+            Self::Chain | Self::TooMany => Buffers::default(),
         }
     }
 
@@ -74,8 +72,40 @@ impl State {
         match (self, other) {
             (Self::H264(a), Self::H264(b)) => Arc::ptr_eq(a, b),
             (Self::Hevc(a), Self::Hevc(b)) => Arc::ptr_eq(a, b),
-            (Self::Chain, Self::Chain) | (Self::HeadersOnly, Self::HeadersOnly) => true,
+            (Self::Chain, Self::Chain) => true,
             _ => false,
+        }
+    }
+}
+
+/// The parser of a chain of frames of any codec that has them.
+#[derive(Debug, Clone)]
+pub enum StreamChain {
+    Vp9(Box<vp9::Vp9Parser>),
+    Av1(Box<av1::Av1Parser>),
+}
+
+/// As `chain::Wanted`: the frames of each packet, and parsers that can go on behind so many of the packets.
+pub type Wanted = (Vec<Result<Vec<Frame>>>, Vec<(usize, StreamChain)>);
+
+impl StreamChain {
+    /// As `ChainParser::parse`.
+    pub fn parse(&mut self, packet: &[u8]) -> Result<Vec<Frame>> {
+        match self {
+            Self::Vp9(parser) => parser.parse(packet),
+            Self::Av1(parser) => parser.parse(packet),
+        }
+    }
+
+    /// As `ChainParser::parse_wanted`.
+    pub fn parse_wanted(self, packets: &[&[u8]], wanted: &[bool]) -> Wanted {
+        fn with<C: Chain>(wanted: chain::Wanted<C>, chain: fn(Box<ChainParser<C>>) -> StreamChain) -> Wanted {
+            let checkpoints = wanted.checkpoints.into_iter().map(|(count, parser)| (count, chain(Box::new(parser))));
+            (wanted.frames, checkpoints.collect())
+        }
+        match self {
+            Self::Vp9(parser) => with(parser.parse_wanted(packets, wanted), Self::Vp9),
+            Self::Av1(parser) => with(parser.parse_wanted(packets, wanted), Self::Av1),
         }
     }
 }
@@ -105,6 +135,16 @@ impl Stream {
     /// Whether every frame's costs can be read from its own packets.
     pub fn has_packet_access(&self) -> bool {
         matches!(self.scanner, Scanner::H264(_) | Scanner::Hevc(_))
+    }
+
+    /// A parser of the stream's frames in chains, for codecs whose frames take over from the ones before them. It
+    /// begins with what the container says.
+    pub fn chain(&self) -> Option<StreamChain> {
+        match &self.scanner {
+            Scanner::Vp9(_) => Some(StreamChain::Vp9(Box::new(ChainParser::new(vp9::HeaderState::default())))),
+            Scanner::Av1(scanner) => Some(StreamChain::Av1(Box::new(ChainParser::new(scanner.first_headers())))),
+            Scanner::H264(_) | Scanner::Hevc(_) => None,
+        }
     }
 
     /// Whether the parameter sets known so far allow pictures that are fields.
@@ -148,8 +188,7 @@ impl Stream {
         let now = match &self.scanner {
             Scanner::H264(scanner) => State::H264(scanner.parameter_sets()),
             Scanner::Hevc(scanner) => State::Hevc(scanner.parameter_sets()),
-            Scanner::Vp9(_) => State::Chain,
-            Scanner::Av1(_) => State::HeadersOnly,
+            Scanner::Vp9(_) | Scanner::Av1(_) => State::Chain,
         };
         if self.states.len() <= MAX_STATES && self.states.last().is_none_or(|last| !last.is_same(&now)) {
             self.states.push(if self.states.len() < MAX_STATES { now } else { State::TooMany });

@@ -153,19 +153,24 @@ class ParseError:
 class StreamParser:
     """Parser of one video stream. Scan packets in decoding order, then ask for the costs of any of their frames.
 
-    `codec` is `h264`, `hevc`, `vp9` or `av1`, of which only headers are read. Raises `ValueError` for another one.
+    `codec` is `h264`, `hevc`, `vp9` or `av1`. Raises `ValueError` for another one.
     """
 
     def __init__(self, codec: str, extradata: bytes = b"") -> None: ...
     @property
     def has_packet_access(self) -> bool:
-        """Whether a frame's costs can be read from its own packets (`start_bit_costs`), or only in a `ChainParser`."""
+        """Whether a frame's costs can be read from its own packets (`start_bit_costs`), or only in a `chain`."""
     @property
     def may_code_fields(self) -> bool:
         """Whether the parameter sets known so far allow pictures that are fields (H.264)."""
     @property
     def is_shown_as_decoded(self) -> bool:
         """Whether the codec, or the parameter sets known so far, leave no order but that of decoding."""
+    def chain(self) -> ChainParser:
+        """A parser of frames in decoding order, for codecs without packet access; for others a `ValueError`.
+
+        It begins with what the container's extradata says.
+        """
     def set_extradata(self, extradata: bytes) -> None:
         """Parameter sets from the container that hold from the next scanned packet on (a new sample description)."""
     def scan(self, packets: Sequence[bytes]) -> PacketHeaders:
@@ -186,13 +191,12 @@ class PendingCosts:
 
 @final
 class ChainParser:
-    """Parser of VP9 frames, each of which takes over probabilities, motion vectors and segments from those before it.
+    """Parser of VP9 or AV1 frames, which take over probabilities, motion vectors and segments from those before them.
 
     Feed it packets in decoding order, the first being one where decoding can start. After a damaged packet every
     packet gives an error until one resets the decoder. The GIL is released.
     """
 
-    def __init__(self) -> None: ...
     def copy(self) -> ChainParser:
         """A checkpoint: both can go on from here."""
     def parse(self, packets: Sequence[bytes], wanted: Sequence[bool]) -> list[list[FrameCosts] | ParseError]:

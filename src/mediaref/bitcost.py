@@ -31,7 +31,7 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 _CELL = 4
 #: Codecs whose quantiser index goes up to 255.
-_WIDE_QP = frozenset({"vp9"})
+_WIDE_QP = frozenset({"vp9", "av1"})
 _ERRORS: Mapping[str, type[MediaRefError]] = {
     "corrupt": CorruptMediaError,
     "unsupported": UnsupportedBitstreamError,
@@ -74,7 +74,7 @@ class BitCost:
     syntax: Mapping[str, NDArray[np.uint32]] = field(repr=False)
     #: float32 [rows, cols]: `bits` with the arithmetic coder's fraction of a bit kept.
     information: NDArray[np.float32] = field(repr=False)
-    #: int8 [rows, cols]: luma quantisation parameter; VP9: int16, its quantiser index from 0 to 255.
+    #: int8 [rows, cols]: luma quantisation parameter; VP9, AV1: int16, the quantiser index from 0 to 255.
     qp: NDArray[np.int8] | NDArray[np.int16] = field(repr=False)
     #: uint8 [rows, cols]: 0 skipped, 1 inter, 2 intra, 3 PCM or lossless.
     kind: NDArray[np.uint8] = field(repr=False)

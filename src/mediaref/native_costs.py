@@ -1,7 +1,7 @@
 """From an indexed video and some frames to what the native parser says of their bits, in bounded memory.
 
-A picture of H.264 or HEVC is read from its own packets. One of VP9 takes over from those before it: its packets are
-parsed in a chain from the last one where decoding can start.
+A picture of H.264 or HEVC is read from its own packets. One of VP9 or AV1 takes over from those before it: its packets
+are parsed in a chain from the last one where decoding can start.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Costs: TypeAlias = "list[FrameCosts] | CorruptMediaError | ParseError"
 
 #: Codecs whose bits are read.
-COSTED_CODECS = ("h264", "hevc", "vp9")
+COSTED_CODECS = ("h264", "hevc", "vp9", "av1")
 
 #: Maps of frames that are parsed in one go may take this much memory, as far as each thread still has some to do.
 _WINDOW_BYTES = 64 << 20
@@ -35,9 +35,10 @@ _FEWEST_A_THREAD = 4
 _MOST_A_THREAD = 64
 #: Bytes of the maps of one luma sample, roughly: 4 for each 4x4 cell and some 26 for each block.
 _BYTES_A_SAMPLE = 0.35
-#: What a parser of VP9 holds: the maps of eight frames, motion vectors and segments; and four sets of probabilities.
+#: What a parser of chains holds: the maps of eight frames, motion vectors and segments; and probabilities, four sets of
+#: VP9 and eight of AV1.
 _STATE_BYTES_A_SAMPLE = 9 * _BYTES_A_SAMPLE
-_STATE_BYTES = 16 << 10
+_STATE_BYTES = {"vp9": 16 << 10, "av1": 192 << 10}
 _MOST_CHECKPOINTS = 8
 
 
@@ -191,7 +192,7 @@ class _Chains:
         table = index.packets
         self._index = index
         self._hidden = hidden
-        self._state_bytes = int(_STATE_BYTES_A_SAMPLE * index.width * index.height) + _STATE_BYTES
+        self._state_bytes = int(_STATE_BYTES_A_SAMPLE * index.width * index.height) + _STATE_BYTES[index.codec]
         starts = table.is_recovery_point.copy()
         starts[0] = True
         self._starts: list[int] = np.flatnonzero(starts).tolist()
@@ -251,12 +252,11 @@ class _Chains:
         return self._job(start, job.wanted)
 
     def _job(self, start: int, members: list[int]) -> _Job:
-        from mediaref._native import ChainParser
-
+        assert self._index.parser is not None
         parser, begin = self._parsers.pop(start, (None, start))
         from_before = False
         if parser is None or begin > members[0]:
-            parser, begin = ChainParser(), start
+            parser, begin = self._index.parser.chain(), start
             for checkpoint in cache.checkpoints.peek(self._key(start)) or ():
                 if begin < checkpoint.row <= members[0]:
                     parser, begin, from_before = checkpoint.parser.copy(), checkpoint.row, True

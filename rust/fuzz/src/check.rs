@@ -2,8 +2,7 @@
 
 use mediaref_native::error::{Error, ErrorKind};
 use mediaref_native::map::FrameMap;
-use mediaref_native::stream::{Scratch, Stream};
-use mediaref_native::vp9::ChainParser;
+use mediaref_native::stream::{Scratch, Stream, StreamChain};
 
 use crate::index::check_index;
 use crate::input::{Codec, Input};
@@ -39,8 +38,8 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
     check_index(codec, input);
     let Some(mut stream) = Stream::new(codec.name(), &input.extradata) else { return };
     let scanned: Vec<_> = input.packets.iter().map(|packet| stream.scan(packet)).collect();
-    if codec == Codec::Vp9 {
-        return check_chain(&input.packets, tally);
+    if let Some(chain) = stream.chain() {
+        return check_chain(chain, &input.packets, tally);
     }
     for (i, (handle, header)) in scanned.iter().enumerate() {
         let (first, packets) = match (header.is_second_field, i.checked_sub(1)) {
@@ -54,7 +53,10 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
         match &result {
             Ok(map) => {
                 check_map(map);
-                assert_eq!((header.width, header.height), (map.crop.width, map.crop.height), "what the index tells");
+                let told = header
+                    .format
+                    .map_or((map.crop.width, map.crop.height), |format| (format.crop.width, format.crop.height));
+                assert_eq!(told, (map.crop.width, map.crop.height), "what the index tells");
             }
             Err(error) => check_position(error, &packets),
         }
@@ -66,8 +68,8 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
 }
 
 /// A chain gives the same maps if only some frames are asked for.
-fn check_chain(packets: &[Vec<u8>], tally: &mut Tally) {
-    let mut chain = ChainParser::new();
+fn check_chain(mut chain: StreamChain, packets: &[Vec<u8>], tally: &mut Tally) {
+    let begin = chain.clone();
     let results: Vec<_> = packets.iter().map(|packet| chain.parse(packet)).collect();
     for (packet, result) in packets.iter().zip(&results) {
         tally.count(result);
@@ -81,7 +83,7 @@ fn check_chain(packets: &[Vec<u8>], tally: &mut Tally) {
     }
     let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
     let wanted: Vec<bool> = (0..packets.len()).map(|i| i % 3 == 2).collect();
-    let some = ChainParser::new().parse_wanted(&packets, &wanted).frames;
+    let (some, _) = begin.parse_wanted(&packets, &wanted);
     for ((all, some), wanted) in results.into_iter().zip(some).zip(wanted) {
         let (all, some) = (all.unwrap(), some.expect("a frame that can be read in a row can be read by itself"));
         let maps = if wanted { all.len() } else { 0 };

@@ -41,6 +41,7 @@ fn scan(codec: Codec, input: &Input, with_side_data: bool) -> Rows {
 }
 
 fn check_header(header: &PacketHeader) {
-    assert!(u64::from(header.width) * u64::from(header.height) <= MOST_SAMPLES);
+    let samples = header.format.map_or(0, |format| u64::from(format.crop.width) * u64::from(format.crop.height));
+    assert!(samples <= MOST_SAMPLES);
     assert!(header.picture_type.is_some() || !header.is_idr && !header.is_second_field);
 }

@@ -5,7 +5,6 @@ pub enum Codec {
     H264,
     Hevc,
     Vp9,
-    /// Of which only headers are read.
     Av1,
 }
 

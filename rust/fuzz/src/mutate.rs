@@ -103,7 +103,7 @@ fn framing(extradata: &[u8]) -> Framing {
 fn within_a_unit(codec: Codec, input: &mut Input, random: &mut Random) {
     let framing = framing(&input.extradata);
     let mut chosen = random.below(input.packets.len());
-    if codec == Codec::Vp9 && chosen == 0 {
+    if matches!(codec, Codec::Vp9 | Codec::Av1) && chosen == 0 {
         // After a damaged key frame the others are all refused.
         chosen = random.below(input.packets.len());
     }

@@ -1,12 +1,17 @@
 //! Open bitstream units (5.3) of a packet.
 
+use super::sequence_header::SequenceHeader;
 use crate::error::{Error, Result};
 
 /// `obu_type` (6.2.2) of what is read here.
 pub mod obu_type {
     pub const SEQUENCE_HEADER: u8 = 1;
+    pub const TEMPORAL_DELIMITER: u8 = 2;
     pub const FRAME_HEADER: u8 = 3;
+    pub const TILE_GROUP: u8 = 4;
     pub const FRAME: u8 = 6;
+    pub const REDUNDANT_FRAME_HEADER: u8 = 7;
+    pub const TILE_LIST: u8 = 8;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,13 @@ impl<'a> Obu<'a> {
         let (payload, after) = rest.split_at_checked(size).ok_or_else(cut)?;
         *rest = after;
         Ok(Self { obu_type: header >> 3 & 15, layer, payload })
+    }
+
+    /// Whether decoders leave it out (`drop_obu`, 5.3.1): they decode the first operating point.
+    pub fn is_dropped(&self, sequence: &SequenceHeader) -> bool {
+        let is_layered = !matches!(self.obu_type, obu_type::SEQUENCE_HEADER | obu_type::TEMPORAL_DELIMITER);
+        let point = sequence.operating_points.first();
+        is_layered && self.layer.is_some_and(|layer| point.is_some_and(|point| !point.includes(layer)))
     }
 }
 

@@ -1,8 +1,12 @@
 //! Headers of a stream's packets (temporal units) in decoding order, and which earlier ones each depends on.
 
-use super::frame_header::{Frame, FrameHeader, FrameType, NUM_REF_FRAMES};
+use std::sync::Arc;
+
+use super::frame_header::HeaderState;
+use super::frame_start::{FrameStart, FrameType, HeaderStart, NUM_REF_FRAMES};
 use super::obu::{Obu, obu_type};
 use super::sequence_header::SequenceHeader;
+use crate::bits::BitReader;
 use crate::error::Result;
 use crate::map::PictureType;
 use crate::packet::{Dependencies, PacketHeader};
@@ -17,7 +21,9 @@ const CONFIGURATION_BYTES: usize = 4;
 /// and on what they depend on.
 #[derive(Debug, Default)]
 pub struct Scanner {
-    sequence: Option<SequenceHeader>,
+    /// The container's sequence header.
+    first: Option<Arc<SequenceHeader>>,
+    sequence: Option<Arc<SequenceHeader>>,
     /// Number of the current packet, from 1.
     packet: usize,
     slots: [Slot; NUM_REF_FRAMES],
@@ -47,9 +53,15 @@ impl Scanner {
         let mut rest = extradata.get(start..).unwrap_or_default();
         while let Ok(obu) = Obu::take(&mut rest) {
             if obu.obu_type == obu_type::SEQUENCE_HEADER {
-                self.sequence = SequenceHeader::parse(obu.payload).ok();
+                self.first = SequenceHeader::parse(obu.payload).ok().map(Arc::new);
+                self.sequence = self.first.clone();
             }
         }
+    }
+
+    /// What a chain of the stream's frames begins with.
+    pub fn first_headers(&self) -> HeaderState {
+        HeaderState::new(self.first.clone())
     }
 
     /// Reads the next packet's headers. Its row tells of the frame that it shows, or else of its last one; what is
@@ -74,20 +86,22 @@ impl Scanner {
         if obu.obu_type == obu_type::SEQUENCE_HEADER {
             let header = SequenceHeader::parse(obu.payload)?;
             // A new one takes a key frame to begin with (7.5).
-            self.is_tracked &= self.sequence.as_ref() == Some(&header);
-            self.sequence = Some(header);
+            self.is_tracked &= self.sequence.as_deref() == Some(&header);
+            self.sequence = Some(Arc::new(header));
         }
         if !matches!(obu.obu_type, obu_type::FRAME_HEADER | obu_type::FRAME) {
             return Ok(());
         }
         let Some(sequence) = &self.sequence else { return Ok(()) };
-        let layer = obu.layer.unwrap_or_default();
-        if obu.layer.is_some() && sequence.operating_points.first().is_some_and(|point| !point.includes(layer)) {
-            return Ok(()); // decoders drop it (5.3.1)
+        if obu.is_dropped(sequence) {
+            return Ok(());
         }
-        match FrameHeader::parse(obu.payload, sequence, layer)? {
-            FrameHeader::ShowExisting(slot) => self.show_existing(slot, row),
-            FrameHeader::Frame(frame) => {
+        let mut r = BitReader::new(obu.payload);
+        let start = HeaderStart::parse(&mut r, sequence, obu.layer.unwrap_or_default());
+        r.check()?;
+        match start {
+            HeaderStart::ShowExisting(slot) => self.show_existing(slot, row),
+            HeaderStart::Frame(frame) => {
                 row.is_idr |= *is_first && frame.resets_decoder();
                 row.is_recovery_point = row.is_idr;
                 self.coded_frame(&frame, row);
@@ -108,9 +122,9 @@ impl Scanner {
         }
     }
 
-    fn coded_frame(&mut self, frame: &Frame, row: &mut PacketHeader) {
+    fn coded_frame(&mut self, frame: &FrameStart, row: &mut PacketHeader) {
         self.is_tracked |= frame.resets_decoder();
-        row.depends_on |= if frame.resets_decoder() { Dependencies::NONE } else { self.of_slots(frame.refers_to) };
+        row.depends_on |= if frame.resets_decoder() { Dependencies::NONE } else { self.of_slots(frame.refers_to()) };
         row.is_referenced |= frame.refresh_frame_flags != 0;
         for (i, slot) in self.slots.iter_mut().enumerate() {
             if frame.refresh_frame_flags >> i & 1 == 1 {

@@ -1,5 +1,6 @@
-//! `sequence_header_obu` (5.5), as far as frame headers cannot be read without it.
+//! `sequence_header_obu` (5.5).
 
+use super::descriptors::skip_uvlc;
 use crate::bits::BitReader;
 use crate::error::Result;
 
@@ -9,14 +10,31 @@ pub struct SequenceHeader {
     pub operating_points: Vec<OperatingPoint>,
     pub decoder_model: Option<DecoderModel>,
     pub equal_picture_interval: bool,
+    pub frame_width_bits: u32,
+    pub frame_height_bits: u32,
+    pub max_frame_width: u32,
+    pub max_frame_height: u32,
     pub frame_ids: Option<FrameIds>,
+    pub use_128x128_superblock: bool,
+    pub enable_filter_intra: bool,
+    pub enable_interintra_compound: bool,
+    pub enable_masked_compound: bool,
+    pub enable_warped_motion: bool,
+    pub enable_dual_filter: bool,
+    pub enable_order_hint: bool,
+    pub enable_jnt_comp: bool,
+    pub enable_ref_frame_mvs: bool,
     /// `None`: each frame says so itself (`SELECT_SCREEN_CONTENT_TOOLS`).
     pub seq_force_screen_content_tools: Option<bool>,
     /// `None`: each frame says so itself (`SELECT_INTEGER_MV`).
     pub seq_force_integer_mv: Option<bool>,
-    pub enable_order_hint: bool,
     /// `OrderHintBits`.
     pub order_hint_bits: u32,
+    pub enable_superres: bool,
+    pub enable_cdef: bool,
+    pub enable_restoration: bool,
+    pub color: ColorConfig,
+    pub film_grain_params_present: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,11 +67,69 @@ pub struct FrameIds {
     pub length: u32,
 }
 
+/// `color_config` (5.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ColorConfig {
+    /// `BitDepth`.
+    pub bit_depth: u8,
+    pub mono_chrome: bool,
+    pub subsampling_x: bool,
+    pub subsampling_y: bool,
+    pub separate_uv_delta_q: bool,
+}
+
+/// BT.709 primaries, sRGB transfer and the identity matrix: RGB, which is never subsampled.
+const RGB: [u32; 3] = [1, 13, 0];
+
+impl ColorConfig {
+    /// `NumPlanes`.
+    pub fn num_planes(self) -> usize {
+        if self.mono_chrome { 1 } else { 3 }
+    }
+
+    fn parse(r: &mut BitReader, seq_profile: u32) -> Self {
+        let mut color = Self::default();
+        let high_bitdepth = r.flag();
+        let twelve_bit = seq_profile == 2 && high_bitdepth && r.flag();
+        color.bit_depth = match (twelve_bit, high_bitdepth) {
+            (true, _) => 12,
+            (false, true) => 10,
+            (false, false) => 8,
+        };
+        color.mono_chrome = seq_profile != 1 && r.flag();
+        let color_description_present_flag = r.flag();
+        let description = if color_description_present_flag { [0; 3].map(|_| r.u(8)) } else { [2; 3] };
+        if color.mono_chrome {
+            r.skip(1); // color_range
+            (color.subsampling_x, color.subsampling_y) = (true, true);
+            return color;
+        }
+        if description != RGB {
+            r.skip(1); // color_range
+            (color.subsampling_x, color.subsampling_y) = match seq_profile {
+                0 => (true, true),
+                1 => (false, false),
+                _ if color.bit_depth == 12 => {
+                    let subsampling_x = r.flag();
+                    (subsampling_x, subsampling_x && r.flag())
+                }
+                _ => (true, false),
+            };
+            if color.subsampling_x && color.subsampling_y {
+                r.skip(2); // chroma_sample_position
+            }
+        }
+        color.separate_uv_delta_q = r.flag();
+        color
+    }
+}
+
 impl SequenceHeader {
     pub fn parse(payload: &[u8]) -> Result<Self> {
         let mut r = BitReader::new(payload);
         let mut header = Self::default();
-        r.skip(3 + 1); // seq_profile, still_picture
+        let seq_profile = r.u(3);
+        r.skip(1); // still_picture
         header.reduced_still_picture_header = r.flag();
         if header.reduced_still_picture_header {
             r.skip(5); // seq_level_idx[ 0 ]
@@ -61,18 +137,36 @@ impl SequenceHeader {
         } else {
             header.parse_operating_points(&mut r);
         }
-        let (frame_width_bits_minus_1, frame_height_bits_minus_1) = (r.u(4), r.u(4));
-        r.skip((frame_width_bits_minus_1 + frame_height_bits_minus_1) as usize + 2); // max_frame_width_minus_1, ...
+        (header.frame_width_bits, header.frame_height_bits) = (r.u(4) + 1, r.u(4) + 1);
+        header.max_frame_width = r.u(header.frame_width_bits) + 1;
+        header.max_frame_height = r.u(header.frame_height_bits) + 1;
         if !header.reduced_still_picture_header && r.flag() {
             let delta_length = r.u(4) + 2;
             header.frame_ids = Some(FrameIds { delta_length, length: delta_length + r.u(3) + 1 });
         }
-        r.skip(3); // use_128x128_superblock, enable_filter_intra, enable_intra_edge_filter
+        header.use_128x128_superblock = r.flag();
+        header.enable_filter_intra = r.flag();
+        r.skip(1); // enable_intra_edge_filter
         if !header.reduced_still_picture_header {
             header.parse_inter_tools(&mut r);
         }
+        header.enable_superres = r.flag();
+        header.enable_cdef = r.flag();
+        header.enable_restoration = r.flag();
+        header.color = ColorConfig::parse(&mut r, seq_profile);
+        header.film_grain_params_present = r.flag();
         r.check()?;
         Ok(header)
+    }
+
+    /// `get_relative_dist` (5.9.3).
+    pub fn get_relative_dist(&self, a: u32, b: u32) -> i32 {
+        if !self.enable_order_hint {
+            return 0;
+        }
+        let diff = a as i32 - b as i32;
+        let m = 1 << (self.order_hint_bits - 1);
+        (diff & (m - 1)) - (diff & m)
     }
 
     fn parse_operating_points(&mut self, r: &mut BitReader) {
@@ -117,11 +211,14 @@ impl SequenceHeader {
     }
 
     fn parse_inter_tools(&mut self, r: &mut BitReader) {
-        // enable_interintra_compound, enable_masked_compound, enable_warped_motion, enable_dual_filter
-        r.skip(4);
+        self.enable_interintra_compound = r.flag();
+        self.enable_masked_compound = r.flag();
+        self.enable_warped_motion = r.flag();
+        self.enable_dual_filter = r.flag();
         self.enable_order_hint = r.flag();
         if self.enable_order_hint {
-            r.skip(2); // enable_jnt_comp, enable_ref_frame_mvs
+            self.enable_jnt_comp = r.flag();
+            self.enable_ref_frame_mvs = r.flag();
         }
         self.seq_force_screen_content_tools = if r.flag() { None } else { Some(r.flag()) };
         if self.seq_force_screen_content_tools != Some(false) {
@@ -130,13 +227,5 @@ impl SequenceHeader {
         if self.enable_order_hint {
             self.order_hint_bits = r.u(3) + 1;
         }
-    }
-}
-
-/// `uvlc()` (4.10.3).
-fn skip_uvlc(r: &mut BitReader) {
-    let zeros = (0..32).take_while(|_| !r.flag()).count();
-    if zeros < 32 {
-        r.skip(zeros);
     }
 }

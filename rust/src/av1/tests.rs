@@ -50,6 +50,8 @@ impl Sequence {
         }
         // Order hints of 7 bits; every frame tells of its screen content tools and integer motion vectors.
         header = header.u(3, 0).u(4, 0).u(1, 1).u(2, 0).u(1, 1).u(1, 1).u(3, 6);
+        // Neither super-resolution nor filters; 8 bits, 4:2:0, no film grain.
+        header = header.u(3, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(2, 0).u(1, 0).u(1, 0);
         unit(obu_type::SEQUENCE_HEADER, None, &header)
     }
 

@@ -9,26 +9,22 @@ use pyo3::types::PyList;
 
 use super::frame_costs::FrameCosts;
 use super::parse_error::parse_error;
+use crate::chain::Frame;
 use crate::error::Error;
-use crate::vp9;
+use crate::stream::StreamChain;
 
-/// VP9 frames in decoding order, each taking over from the ones before it.
+/// Frames in decoding order, each taking over from the ones before it.
 #[pyclass(module = "mediaref._native")]
 pub struct ChainParser {
-    chain: vp9::ChainParser,
+    pub(super) chain: StreamChain,
 }
 
 /// Parsers, and behind how many packets each can go on.
 type Checkpoints = Vec<(usize, ChainParser)>;
-type ChainResult = Result<Vec<vp9::Frame>, Error>;
+type ChainResult = Result<Vec<Frame>, Error>;
 
 #[pymethods]
 impl ChainParser {
-    #[new]
-    fn new() -> Self {
-        Self { chain: vp9::ChainParser::new() }
-    }
-
     fn copy(&self) -> Self {
         Self { chain: self.chain.clone() }
     }
@@ -51,7 +47,7 @@ impl ChainParser {
     ) -> PyResult<(Vec<Py<PyAny>>, Checkpoints)> {
         check_wanted(&packets, &wanted)?;
         let packets: Vec<&[u8]> = packets.iter().map(|packet| packet.as_ref()).collect();
-        let vp9::Wanted { frames, checkpoints } = py.detach(|| self.chain.clone().parse_wanted(&packets, &wanted));
+        let (frames, checkpoints) = py.detach(|| self.chain.clone().parse_wanted(&packets, &wanted));
         let checkpoints = checkpoints.into_iter().map(|(count, chain)| (count, Self { chain })).collect();
         Ok((chain_costs(py, frames)?, checkpoints))
     }
@@ -66,7 +62,7 @@ fn check_wanted(packets: &[PyBackedBytes], wanted: &[bool]) -> PyResult<()> {
 
 /// For each packet a list of `FrameCosts`, or its `ParseError`.
 fn chain_costs(py: Python<'_>, results: Vec<ChainResult>) -> PyResult<Vec<Py<PyAny>>> {
-    let costs = |frame: vp9::Frame| FrameCosts::new(Arc::unwrap_or_clone(frame.map), frame.is_shown);
+    let costs = |frame: Frame| FrameCosts::new(Arc::unwrap_or_clone(frame.map), frame.is_shown);
     results
         .into_iter()
         .map(|result| match result {

@@ -4,6 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
+use super::chain_parser::ChainParser;
 use super::packet_headers::PacketHeaders;
 use super::pending_costs::{PendingCosts, Request};
 use crate::stream::Stream;
@@ -37,6 +38,11 @@ impl StreamParser {
     #[getter]
     fn is_shown_as_decoded(&self) -> bool {
         self.stream.is_shown_as_decoded()
+    }
+
+    fn chain(&self) -> PyResult<ChainParser> {
+        let no_chain = || PyValueError::new_err("every frame of this codec is read from its own packets");
+        self.stream.chain().map(|chain| ChainParser { chain }).ok_or_else(no_chain)
     }
 
     fn set_extradata(&mut self, extradata: Vec<u8>) {

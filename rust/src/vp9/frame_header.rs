@@ -225,8 +225,8 @@ pub enum Header {
     Frame(Arc<FrameHeader>),
 }
 
-/// The headers of one packet's frames, and where these lie in it.
-pub type PacketHeaders = Vec<(Range<usize>, Header)>;
+/// The headers of one frame, and where it lies in its packet.
+pub type Unit = (Range<usize>, Header);
 
 /// What headers take over from earlier ones.
 #[derive(Debug, Clone, Default)]

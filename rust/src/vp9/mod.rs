@@ -1,7 +1,7 @@
 //! VP9 (the section numbers are those of the "VP9 Bitstream & Decoding Process Specification", version 0.6).
 //!
 //! A frame's symbols are coded with probabilities, motion vector candidates and a segment map that come from the
-//! frames before it, so frames are parsed in a chain ([`ChainParser`]) from the last one that resets all of these.
+//! frames before it, so frames are parsed in a chain ([`Vp9Parser`]) from the last one that resets all of these.
 //!
 //! Read are all four profiles: 8, 10 and 12 bits, every chroma format, lossless coding, tiles, segmentation, compound
 //! prediction, references of other sizes, intra-only and error-resilient frames, superframes, hidden frames and
@@ -35,6 +35,6 @@ mod tables;
 mod tests;
 mod tile;
 
-pub use chain::{ChainParser, Frame, Wanted};
-pub use frame_header::MAX_PICTURE_SAMPLES;
+pub use chain::Vp9Parser;
+pub use frame_header::{HeaderState, MAX_PICTURE_SAMPLES};
 pub use scanner::Scanner;

@@ -4,23 +4,12 @@
 //! probabilities that a needed frame takes over; and for a map that is shown again. Streams made for parallel decoding
 //! adapt nothing, and no frame looks up vectors of a hidden one, so that most of their frames can be passed over.
 
-use super::frame_header::{FrameHeader, Header, PacketHeaders};
+use super::frame_header::{FrameHeader, Header, Unit};
+use crate::chain::Work;
 use crate::error::Result;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// Only what the uncompressed header says is needed.
-    Nothing,
-    /// The compressed header's probabilities are needed, too.
-    Probabilities,
-    /// What its blocks leave for later frames is needed, too.
-    Blocks,
-    /// Its map is needed, too.
-    Map,
-}
-
 /// The work on each frame of each packet. Frames of damaged packets have none.
-pub fn plan(packets: &[Result<PacketHeaders>], wanted: &[bool]) -> Vec<Vec<Work>> {
+pub fn plan(packets: &[Result<Vec<Unit>>], wanted: &[bool]) -> Vec<Vec<Work>> {
     let mut work: Vec<Vec<Work>> = Vec::with_capacity(packets.len());
     let mut needs = Needs::default();
     // Backwards: what is needed of a frame is known once the later ones have been seen.

@@ -1,6 +1,6 @@
 //! Streams made by hand. Boolean-coded data of nothing but zeros is valid: every symbol takes its first value.
 
-use super::{ChainParser, MAX_PICTURE_SAMPLES, Scanner};
+use super::{HeaderState, MAX_PICTURE_SAMPLES, Scanner, Vp9Parser};
 use crate::error::{ErrorKind, Result};
 use crate::map::{Kind, PictureType};
 use crate::packet::Dependencies;
@@ -128,7 +128,7 @@ fn error_of<T: std::fmt::Debug>(result: Result<T>) -> String {
 #[test]
 fn a_key_frame_is_accounted_for() {
     let packet = KEY.frame();
-    let frames = ChainParser::new().parse(&packet).unwrap();
+    let frames = Vp9Parser::new(HeaderState::default()).parse(&packet).unwrap();
     let [frame] = &frames[..] else { panic!() };
     let map = &frame.map;
     assert!(frame.is_shown && !frame.is_existing);
@@ -148,7 +148,7 @@ fn a_key_frame_is_accounted_for() {
 
 #[test]
 fn lossless_frames_are_raw() {
-    let frames = ChainParser::new().parse(&Spec { base_q_idx: 0, ..KEY }.frame()).unwrap();
+    let frames = Vp9Parser::new(HeaderState::default()).parse(&Spec { base_q_idx: 0, ..KEY }.frame()).unwrap();
     assert_eq!(frames[0].map.kind, [Kind::Raw as u8; 4]);
 }
 
@@ -156,10 +156,10 @@ fn lossless_frames_are_raw() {
 fn tiles_are_parsed_one_after_the_other() {
     let spec = Spec { tile_rows_log2: 1, ..KEY };
     let mut packet = spec.frame();
-    assert!(ChainParser::new().parse(&packet).is_ok());
+    assert!(Vp9Parser::new(HeaderState::default()).parse(&packet).is_ok());
     let tile_size = spec.header().len() + COMPRESSED_HEADER_BYTES;
     packet[tile_size + 1] = 1;
-    let error = ChainParser::new().parse(&packet).unwrap_err();
+    let error = Vp9Parser::new(HeaderState::default()).parse(&packet).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Corrupt("a tile ends behind its frame"));
     assert_eq!(error.bit, 8 * tile_size as u64);
 }
@@ -168,7 +168,7 @@ fn tiles_are_parsed_one_after_the_other() {
 fn a_superframe_gives_each_frame_its_own_bytes() {
     let hidden = Spec { show_frame: false, ..INTER };
     let packet = superframe(&[hidden.frame(), INTER.frame()]);
-    let mut parser = ChainParser::new();
+    let mut parser = Vp9Parser::new(HeaderState::default());
     parser.parse(&KEY.frame()).unwrap();
     let frames = parser.parse(&packet).unwrap();
     assert_eq!(frames.iter().map(|frame| frame.is_shown).collect::<Vec<_>>(), [false, true]);
@@ -181,7 +181,7 @@ fn a_superframe_gives_each_frame_its_own_bytes() {
 
 #[test]
 fn an_existing_frame_has_its_map_and_the_bytes_of_both() {
-    let mut parser = ChainParser::new();
+    let mut parser = Vp9Parser::new(HeaderState::default());
     parser.parse(&KEY.frame()).unwrap();
     let hidden = parser.parse(&Spec { show_frame: false, refresh_frame_flags: 4, ..INTER }.frame()).unwrap();
     parser.parse(&INTER.frame()).unwrap();
@@ -194,7 +194,7 @@ fn an_existing_frame_has_its_map_and_the_bytes_of_both() {
 
 #[test]
 fn a_stream_begins_where_the_decoder_is_reset() {
-    let mut parser = ChainParser::new();
+    let mut parser = Vp9Parser::new(HeaderState::default());
     assert!(error_of(parser.parse(&INTER.frame())).contains("refers to one that is not there"));
     assert!(error_of(parser.parse(&show_existing(0))).contains("not there"));
     let intra_only = |reset| Spec { frame_type: Type::IntraOnly(reset), show_frame: false, ..KEY }.frame();
@@ -205,7 +205,7 @@ fn a_stream_begins_where_the_decoder_is_reset() {
 
 #[test]
 fn damage_is_told_and_what_is_sound_behind_it_is_served() {
-    let mut parser = ChainParser::new();
+    let mut parser = Vp9Parser::new(HeaderState::default());
     parser.parse(&KEY.frame()).unwrap();
     let tiles = INTER.header().len() + COMPRESSED_HEADER_BYTES;
     let mut damaged = INTER.frame();
@@ -229,7 +229,8 @@ fn damage_is_told_and_what_is_sound_behind_it_is_served() {
 
 #[test]
 fn absurd_dimensions_are_refused() {
-    let error = ChainParser::new().parse(&Spec { width: 65536, height: 65536, ..KEY }.frame()).unwrap_err();
+    let error =
+        Vp9Parser::new(HeaderState::default()).parse(&Spec { width: 65536, height: 65536, ..KEY }.frame()).unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Limit { value: 0x1_0000_0000, .. }));
 }
 
@@ -249,7 +250,7 @@ fn whatever_tiles_hold_every_bit_is_accounted_for_or_told_wrong() {
     };
     let mut sound = 0;
     for _ in 0..400 {
-        let mut parser = ChainParser::new();
+        let mut parser = Vp9Parser::new(HeaderState::default());
         parser.parse(&KEY.frame()).unwrap();
         let mut packet = Spec { show_frame: random() % 2 == 0, ..INTER }.frame();
         let tiles = INTER.header().len() + COMPRESSED_HEADER_BYTES;
@@ -272,7 +273,7 @@ fn only_what_is_depended_on_is_parsed() {
     let adapted_last = INTER;
     let specs = [KEY, parallel, hidden, parallel, parallel, adapted_last, hidden, parallel];
     let packets: Vec<Vec<u8>> = specs.iter().map(Spec::frame).collect();
-    let mut parser = ChainParser::new();
+    let mut parser = Vp9Parser::new(HeaderState::default());
     let all: Vec<_> = packets.iter().map(|packet| parser.parse(packet).unwrap()).collect();
     // Vectors come from the frame before if it was shown, probabilities from the last one that adapted them.
     let needs: [&[usize]; 8] =
@@ -287,14 +288,17 @@ fn only_what_is_depended_on_is_parsed() {
         }
         let damaged: Vec<&[u8]> = damaged.iter().map(Vec::as_slice).collect();
         let wanted: Vec<bool> = (0..packets.len()).map(|j| j == i).collect();
-        let results = ChainParser::new().parse_wanted(&damaged, &wanted).frames;
+        let results = Vp9Parser::new(HeaderState::default()).parse_wanted(&damaged, &wanted).frames;
         assert_eq!(results[i].as_ref().unwrap()[0].map.syntax, all[i][0].map.syntax);
         for &needed in is_needed {
             let mut damaged = damaged.clone();
             let mut packet = packets[needed].clone();
             *packet.last_mut().unwrap() = 1;
             damaged[needed] = &packet;
-            assert!(ChainParser::new().parse_wanted(&damaged, &wanted).frames[i].is_err(), "{i} needs {needed}");
+            assert!(
+                Vp9Parser::new(HeaderState::default()).parse_wanted(&damaged, &wanted).frames[i].is_err(),
+                "{i} needs {needed}"
+            );
         }
     }
 }
@@ -304,9 +308,9 @@ fn a_frame_that_is_passed_through_has_a_map_only_where_it_is_shown_again() {
     let packets = [KEY.frame(), Spec { show_frame: false, refresh_frame_flags: 4, ..INTER }.frame(), INTER.frame()];
     let again = show_existing(2);
     let packets: Vec<&[u8]> = packets.iter().chain([&again]).map(Vec::as_slice).collect();
-    let mut parser = ChainParser::new();
+    let mut parser = Vp9Parser::new(HeaderState::default());
     let all: Vec<_> = packets.iter().map(|packet| parser.parse(packet).unwrap()).collect();
-    let parse_wanted = |packets, wanted: &[bool]| ChainParser::new().parse_wanted(packets, wanted);
+    let parse_wanted = |packets, wanted: &[bool]| Vp9Parser::new(HeaderState::default()).parse_wanted(packets, wanted);
     let shown = parse_wanted(&packets, &[false, false, false, true]).frames;
     assert_eq!(shown[3].as_ref().unwrap()[0].map, all[3][0].map);
     let last = parse_wanted(&packets[..3], &[false, false, true]);
