@@ -28,9 +28,10 @@ Installation
   AV_CACHE_SIZE: a number, 0 for no limit, else a ValueError
     test_compat_decoding::test_av_cache_size_bounds_the_videos_that_are_remembered
     test_compat_decoding::test_av_cache_size_that_is_no_number_is_a_value_error
-  every call of 0.3 and 1.1 binds, with their defaults
+  every call of 0.3 and 1.1 binds, with their defaults, and those of 2.1
     test_compat_signatures::test_calls_of_0_3_bind
     test_compat_signatures::test_calls_of_1_1_bind
+    test_compat_signatures::test_calls_of_2_1_bind
 
 MediaRef
   two fields, keyword-only, lax coercion, no range

@@ -1,11 +1,11 @@
 """Every public callable of 0.3.1 and 1.1.0 takes here what it took there: names, order, kinds and defaults.
 
-What the releases say of themselves by `inspect.signature`, written as one would write it in a stub.
+Those of 2.1.0 too, but for the defaults of its decoders. Listed is what the releases say of themselves by
+`inspect.signature`, as one would write it in a stub.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable
 from importlib import import_module
@@ -76,8 +76,19 @@ mediaref.hf.MediaRefFeature.cast_storage(self, storage)
 mediaref.hf.MediaRefFeature.decode_example(self, value, token_per_repo_id=None)
 mediaref.hf.MediaRefFeature.encode_example(self, value)
 """  # noqa: E501 - one signature a line
-#: Where None stands for the default that they name.
-DEFAULTS_THAT_NONE_STANDS_FOR = {"decoder": "pyav"}
+OF_2_1 = """
+mediaref.MediaRef.to_ndarray(self, format='rgb', *, decoder, decoder_options=None, image_decoder, image_decoder_options=None, storage_options=None)
+mediaref.MediaRef.to_pil_image(self, format='rgb', *, decoder, decoder_options=None, image_decoder, image_decoder_options=None, storage_options=None)
+mediaref.MediaRef.validate_uri(self, *, storage_options=None)
+mediaref.batch_decode(refs, decoder, *, decoder_options=None, image_decoder, image_decoder_options=None, storage_options=None, allow_images=False, allow_multi_video=False, gap_threshold=2.0, allow_gap=True)
+mediaref.batch_decode(refs, *, output_format='rgb')
+mediaref.video_decoder.PyAVVideoDecoder(source, *, storage_options=None, output_format='rgb', expected_pixel_format=None)
+mediaref.video_decoder.TorchCodecVideoDecoder(source, *, storage_options=None)
+mediaref.video_decoder.FrameBatch(data, pts_seconds, duration_seconds, pixel_format=None)
+mediaref.video_decoder.VideoStreamMetadata(num_frames, duration_seconds, average_rate, width, height, begin_stream_seconds=0, end_stream_seconds=None, pixel_format=None)
+"""  # noqa: E501
+#: What None stands for where they name the default itself.
+STANDS_FOR = {"decoder": "pyav", "output_format": "rgb"}
 
 
 def signatures(text: str) -> list[Any]:
@@ -95,29 +106,21 @@ def ours(name: str) -> Callable[..., Any]:
 
 
 def assert_takes_the_same(line: str) -> None:
-    name = line.partition("(")[0]
+    name, _, arguments = line.removesuffix(")").partition("(")
     if ".hf." in name and find_spec("datasets") is None:
         pytest.skip("datasets is not installed (pip install 'mediaref[hf]')")
-    (defined,) = ast.parse(f"def f({line.partition('(')[2]}: ...").body
-    assert isinstance(defined, ast.FunctionDef)
-    signature, arguments = inspect.signature(ours(name)), defined.args
-    positional = [argument.arg for argument in arguments.args]
-    keyword = [argument.arg for argument in arguments.kwonlyargs]
-    given = {each: object() for each in positional + keyword}
-    # As many by position as they allow, and all by name.
-    signature.bind(*positional, **{each: given[each] for each in keyword})
-    receiver = [argument for argument in positional if argument == "self"]
-    signature.bind(*receiver, **{each: value for each, value in given.items() if each not in receiver})
-    # What they do without, we do without, and it means the same.
-    optional = positional[len(positional) - len(arguments.defaults) :]
-    theirs = dict(zip(optional, arguments.defaults, strict=True))
-    theirs |= {each: value for each, value in zip(keyword, arguments.kw_defaults, strict=True) if value is not None}
-    signature.bind(*positional[: len(positional) - len(theirs.keys() & set(positional))], **{
-        each: given[each] for each in keyword if each not in theirs
-    })  # fmt: skip
-    for each, value in theirs.items():
-        default, expected = signature.parameters[each].default, ast.literal_eval(value)
-        assert default == expected or (default is None and DEFAULTS_THAT_NONE_STANDS_FOR.get(each) == expected)
+    theirs = inspect.signature(eval(f"lambda {arguments}: None")).parameters.values()
+    required = [parameter for parameter in theirs if parameter.default is parameter.empty]
+    signature = inspect.signature(ours(name))
+    for given in (list(theirs), required):
+        by_position = [each.name for each in given if each.kind is each.POSITIONAL_OR_KEYWORD]
+        signature.bind(*by_position, **{each.name: None for each in given if each.name not in by_position})
+        receiver = [each.name for each in given if each.name == "self"]
+        signature.bind(*receiver, **{each.name: None for each in given if each.name not in receiver})
+    for each in theirs:
+        if each.default is not each.empty:
+            default = signature.parameters[each.name].default
+            assert default == each.default or (default is None and STANDS_FOR.get(each.name) == each.default)
 
 
 @pytest.mark.parametrize("line", signatures(OF_0_3))
@@ -127,6 +130,11 @@ def test_calls_of_0_3_bind(line: str) -> None:
 
 @pytest.mark.parametrize("line", signatures(OF_1_1))
 def test_calls_of_1_1_bind(line: str) -> None:
+    assert_takes_the_same(line)
+
+
+@pytest.mark.parametrize("line", signatures(OF_2_1))
+def test_calls_of_2_1_bind(line: str) -> None:
     assert_takes_the_same(line)
 
 
