@@ -189,7 +189,9 @@ def _decode_videos(
                     found[position] = pixels if isinstance(pixels, MediaRefError) else pixels.copy()
         return found
 
-    return _with_index(refs, storage_options, decode, may_recall=decoding.notices_changes)
+    return _with_index(
+        refs, storage_options, decode, may_recall=decoding.is_by_packets, may_be_partial=decoding.is_by_packets
+    )
 
 
 def _bit_cost_group(
@@ -209,7 +211,7 @@ def _bit_cost_group(
             found.update(dict.fromkeys(shown_at[frame], cost))
         return found
 
-    return _with_index(refs, storage_options, read, may_recall=True)
+    return _with_index(refs, storage_options, read, may_recall=True, may_be_partial=False)
 
 
 def _with_index(
@@ -218,13 +220,15 @@ def _with_index(
     use: Callable[[VideoIndex], _Outcome],
     *,
     may_recall: bool,
+    may_be_partial: bool,
 ) -> _Outcome:
     """What `use` makes of the index of the file that `refs` are in.
 
     Where that `may_recall` it, the index of a remote file is that of the last call, and a request less is waited for:
-    `use` finds out if the file has changed since.
+    `use` finds out if the file has changed since. Where frames' numbers do not matter it `may_be_partial`.
     """
-    from mediaref.video_decoder.index import VideoIndex, recalled
+    from mediaref.video_decoder.index import index_of, recalled
+    from mediaref.video_decoder.parts import index_around
 
     source = locate(refs[0][1].uri, storage_options)
     index = recalled(source) if may_recall else None
@@ -233,7 +237,12 @@ def _with_index(
             return use(index)
         except FileChangedError as error:
             _log.debug("%s", error)
-    return use(VideoIndex.open(source))
+    if may_be_partial:
+        index, is_whole = index_around(source, [ref.pts_ns or 0 for _, ref in refs])
+        found = use(index)
+        if is_whole or not any(isinstance(each, MediaRefError) for each in found.values()):
+            return found  # errors tell the numbers of frames
+    return use(index_of(source))
 
 
 def _frames(index: VideoIndex, refs: Sequence[tuple[int, MediaRef]], found: _Outcome) -> dict[int, int]:

@@ -74,8 +74,8 @@ class Decoding:
         return decoded if is_native else self._in_format(decoded)
 
     @property
-    def notices_changes(self) -> bool:
-        """Whether a file that has changed since it was indexed is noticed; the other libraries open it themselves."""
+    def is_by_packets(self) -> bool:
+        """Whether packets are read where the index says, and changed files noticed; other libraries open the file."""
         return self.decoder in {None, "pyav"}
 
     def _takes_alpha_from(self, index: VideoIndex) -> bool:

@@ -1,14 +1,15 @@
 """The blocks of a Matroska or WebM file (RFC 9559): where each frame lies and when it is shown, without the frames.
 
 Matroska has no table of its frames. The blocks say it themselves, each in a few bytes, and these are looked at one
-after another; of a remote file that takes all of it.
+after another; of a remote file that takes all of it. For a few frames parts are enough, which its cues tell of.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mediaref import limits
@@ -26,6 +27,8 @@ _DEFAULT_DURATION, _TRACK_TIMESTAMP_SCALE, _CODEC_DELAY, _CONTENT_ENCODINGS = 0x
 _TIMESTAMP, _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK, _BLOCK_DURATION = 0xE7, 0xA3, 0xA0, 0xA1, 0x9B
 #: Tells, among other things, how pictures are turned.
 _PROJECTION = bytes.fromhex("7670")
+_SEEK, _SEEK_ID, _SEEK_POSITION = 0x4DBB, 0x53AB, 0x53AC
+_CUE_POINT, _CUE_TIME, _CUE_TRACK_POSITIONS, _CUE_TRACK, _CUE_CLUSTER = 0xBB, 0xB3, 0xB7, 0xF7, 0xF1
 _POSITION, _PREV_SIZE, _REFERENCE_BLOCK, _REFERENCE_PRIORITY = 0xA7, 0xAB, 0xFB, 0xFA
 
 _IN_SEGMENT = frozenset({_SEEK_HEAD, _INFO, _TRACKS, _CLUSTER, _CUES, _CHAPTERS, _TAGS, _ATTACHMENTS, _VOID, _CRC_32})
@@ -46,6 +49,13 @@ _HEAD_BYTES = 40
 #: What is read at once: of a file here what the system reads anyway, of a remote one enough to be worth a request.
 _LOCAL_BYTES = 4 << 10
 _REMOTE_BYTES = 16 << 20
+#: Parts of a remote file are read only if they are together less than this, and than this share of it.
+_MOST_IN_PARTS = 64 << 20
+_SHARE_IN_PARTS = 1 / 4
+#: Of these it shows that the frame on screen at a time is not to come behind them.
+_FRAMES_BEHIND = 20
+#: Behind the clusters mostly stand the cues, and little else.
+_MOST_CUES = 4 << 20
 
 
 class Frame(NamedTuple):
@@ -57,6 +67,20 @@ class Frame(NamedTuple):
     #: 0 where neither the block nor the track tells.
     duration: int
     is_key: bool
+
+
+class Part(NamedTuple):
+    """Some clusters, one after the other, and where they lie."""
+
+    begin: int
+    end: int
+
+
+class _Cue(NamedTuple):
+    """A keyframe: when it is shown, in ticks, and where its cluster begins."""
+
+    time: int
+    cluster: int
 
 
 class _Element(NamedTuple):
@@ -91,7 +115,14 @@ class Segment:
     tick: int
     #: Where the clusters begin.
     _clusters: int = field(repr=False)
-    _end: int = field(repr=False)
+    #: Where the last one ends, or what comes behind it.
+    end: int = field(repr=False)
+    #: Where the cues are, if the file tells.
+    _cues: int | None = field(repr=False)
+    #: What positions are counted from.
+    _base: int = field(repr=False)
+    #: Clusters to read, ascending; None: all.
+    parts: tuple[Part, ...] | None = None
 
     @classmethod
     def read(cls, ranges: Ranges) -> Segment | None:
@@ -110,12 +141,12 @@ class Segment:
         if segment.id != _SEGMENT or (segment.end or file.size) > file.size:
             raise _UnusualError
         end = segment.end or file.size
-        kept, tracks, tick = b"", None, 1_000_000
+        kept, tracks, tick, cues = b"", None, 1_000_000, None
         for element in file.elements(segment.body, end):
             if element.id == _CLUSTER and tracks is not None and end == file.size:
                 body = kept + _NO_FRAMES
                 head = file.bytes(0, header.end) + _SEGMENT.to_bytes(4, "big") + b"\1" + len(body).to_bytes(7, "big")
-                return cls(head + body, tracks, tick, element.begin, end)
+                return cls(head + body, tracks, tick, element.begin, end, cues, segment.body)
             if element.id == _CLUSTER or element.id not in _IN_SEGMENT or element.end is None:
                 raise _UnusualError
             if element.id in {_INFO, _TRACKS}:
@@ -126,7 +157,71 @@ class Segment:
                 tick = file.numbers(element, _TIMESTAMP_SCALE).get(_TIMESTAMP_SCALE, tick)
             if element.id == _TRACKS:
                 tracks = tuple(_tracks(file, element))
+            if element.id == _SEEK_HEAD:
+                cues = _position_of(file, element, _CUES, segment.body) or cues
+            if element.id == _CUES:
+                cues = element.begin
         raise _UnusualError
+
+    def around(self, ranges: Ranges, times: Sequence[int]) -> Segment:
+        """The segment with only those clusters to read that tell which frames are on screen at `times` (nanoseconds).
+
+        These are, by the cues, the cluster of the keyframe before each time up to that of the keyframe behind it, or
+        further if that is soon, and they are fetched. It is the whole segment where no cues say so, or it would be much
+        of the file.
+        """
+        try:
+            cues = self._read_cues(ranges)
+        except (_UnusualError, IndexError):
+            return self
+        margin = _FRAMES_BEHIND * max(track.default_duration for track in self.tracks) // self.tick
+        spans = []
+        for time in times:
+            at = bisect_right(cues, (time // self.tick, self.end)) - 1
+            if at < 0:
+                return self
+            behind, enough = cues[at + 1 : at + 2], time // self.tick + margin
+            ends = (cue.cluster for cue in cues[at + 2 :] if cue.cluster > behind[0].cluster and cue.time >= enough)
+            spans.append((cues[at].cluster, next(ends, self.end)))
+        parts: list[Part] = []
+        for begin, end in sorted(spans):
+            if parts and begin <= parts[-1].end:
+                parts[-1] = Part(parts[-1].begin, max(end, parts[-1].end))
+            else:
+                parts.append(Part(begin, end))
+        total = sum(part.end - part.begin for part in parts)
+        if total > min(_MOST_IN_PARTS, self.end * _SHARE_IN_PARTS):
+            return self
+        ranges.fetch([part.begin for part in parts], [part.end - part.begin for part in parts])
+        return replace(self, parts=tuple(parts))
+
+    def _read_cues(self, ranges: Ranges) -> list[_Cue]:
+        """The keyframes of the only track of pictures, ascending."""
+        numbers = [track.number for track in self.tracks if track.codec_id in _CODECS and track.is_plain]
+        if self._cues is None or len(numbers) != 1 or not self.tells_durations():
+            raise _UnusualError
+        left = ranges.size - self._cues
+        # Mostly they are the last of the file.
+        ranges.read(self._cues, _HEAD_BYTES, left if left <= _MOST_CUES else ROUND_TRIP_BYTES)
+        element = _Window(ranges, _HEAD_BYTES, ranges.size).element(self._cues)
+        if element.id != _CUES or element.end is None or element.end - element.begin > limits.MAX_PACKET_BYTES:
+            raise _UnusualError
+        ranges.fetch([element.begin], [element.end - element.begin])
+        file, found = _Window(ranges, element.end - element.begin, element.end), []
+        for point in file.elements(element.body, element.end):
+            if point.id == _CUE_POINT:
+                assert point.end is not None
+                time = file.numbers(point, _CUE_TIME).get(_CUE_TIME)
+                for positions in file.elements(point.body, point.end):
+                    if positions.id == _CUE_TRACK_POSITIONS:
+                        told = file.numbers(positions, _CUE_TRACK, _CUE_CLUSTER)
+                        if told.get(_CUE_TRACK) == numbers[0] and time is not None and _CUE_CLUSTER in told:
+                            found.append(_Cue(time, self._base + told[_CUE_CLUSTER]))
+        if not found or sorted(found, key=lambda cue: cue.cluster) != sorted(found):
+            raise _UnusualError
+        if not self._clusters <= min(found).cluster <= max(found).cluster < self.end:
+            raise _UnusualError
+        return sorted(found)
 
     def tells_durations(self) -> bool:
         """Whether all tracks of pictures say how long a frame is shown."""
@@ -151,10 +246,9 @@ class Segment:
         numbers = [each.number for each in self.tracks]
         if track.codec_id not in _CODECS or not track.is_plain or len(set(numbers)) < len(numbers):
             return None
-        window = _Window(ranges, _REMOTE_BYTES if ranges.is_remote else _LOCAL_BYTES)
         frames: list[Frame] = []
         try:
-            for frame in self._frames(window, track):
+            for frame in self._chosen(ranges, track):
                 frames.append(frame)
                 if len(frames) > limits.MAX_PACKETS:
                     raise LimitExceededError(
@@ -164,12 +258,25 @@ class Segment:
             return None
         return frames or None
 
-    def _frames(self, file: _Window, track: _Track) -> Iterator[Frame]:
-        at, default = self._clusters, track.default_duration // self.tick
-        while at < self._end:
+    def _chosen(self, ranges: Ranges, track: _Track) -> Iterator[Frame]:
+        """The frames of all clusters, or of those that are to be read and before them the file's first."""
+        if self.parts is None:
+            window = _Window(ranges, _REMOTE_BYTES if ranges.is_remote else _LOCAL_BYTES)
+            yield from self._frames(window, track, self._clusters, self.end)
+            return
+        first = next(self._frames(_Window(ranges, _LOCAL_BYTES, self.end), track, self._clusters, self.end))
+        yield first
+        for begin, end in self.parts:
+            frames = self._frames(_Window(ranges, end - begin, end), track, begin, end)
+            yield from (frame for frame in frames if frame.position != first.position)
+
+    def _frames(self, file: _Window, track: _Track, begin: int, end: int) -> Iterator[Frame]:
+        """The frames in the clusters between two positions."""
+        at, default = begin, track.default_duration // self.tick
+        while at < end:
             cluster = file.element(at)
-            at = cluster.end or self._end
-            if at > self._end:
+            at = cluster.end or end
+            if at > end:
                 raise _UnusualError
             if cluster.id != _CLUSTER:
                 if cluster.id not in _IN_SEGMENT - {_INFO, _TRACKS} or cluster.end is None:
@@ -214,6 +321,17 @@ def _frames_of_group(file: _Window, group: _Element, track: int, time: int | Non
         yield frame._replace(duration=duration, is_key=is_key)
 
 
+def _position_of(file: _Window, seek_head: _Element, id: int, base: int) -> int | None:
+    """Where a file says that an element is."""
+    assert seek_head.end is not None
+    for seek in file.elements(seek_head.body, seek_head.end):
+        if seek.id == _SEEK and seek.end is not None:
+            told = file.numbers(seek, _SEEK_ID, _SEEK_POSITION)
+            if told.get(_SEEK_ID) == id and _SEEK_POSITION in told:
+                return base + told[_SEEK_POSITION]
+    return None
+
+
 def _tracks(file: _Window, tracks: _Element) -> Iterator[_Track]:
     assert tracks.end is not None
     for entry in file.elements(tracks.body, tracks.end):
@@ -236,18 +354,21 @@ def _tracks(file: _Window, tracks: _Element) -> Iterator[_Track]:
 class _Window:
     """Some bytes of a file, moved along as they are asked for."""
 
-    def __init__(self, ranges: Ranges, step: int) -> None:
+    def __init__(self, ranges: Ranges, step: int, end: int | None = None) -> None:
+        """At least `step` bytes are read at once, where they are none behind `end`; then nothing is forgotten."""
         self._ranges = ranges
         self._step = step
         self._begin, self._data = 0, b""
-        self.size = ranges.size
+        self._forgets = end is None
+        self.size = ranges.size if end is None else min(end, ranges.size)
 
     def _at(self, position: int, count: int) -> int:
         """Move to where `count` bytes at `position` are at hand, or all up to the end: its place in `_data`."""
         at = position - self._begin
         if at < 0 or at + count > len(self._data):
-            self._data = self._ranges.read(position, max(count, self._step))
-            self._ranges.forget(beyond=_REMOTE_BYTES)
+            self._data = self._ranges.read(position, min(max(count, self._step), self.size - position))
+            if self._forgets:
+                self._ranges.forget(beyond=_REMOTE_BYTES)
             self._begin, at = position, 0
         return at
 

@@ -160,6 +160,10 @@ indexes: BoundedCache[VideoIndex] = BoundedCache(1 << 21, _index_weight, _most_v
 identities: BoundedCache[Hashable] = BoundedCache(1 << 14, lambda _: 1)
 
 
+#: Bytes that may still be read of remote files in parts, by their identity, before it is time to index them whole.
+allowances: BoundedCache[int] = BoundedCache(1 << 14, lambda _: 1)
+
+
 class Checkpoint(NamedTuple):
     """A parser of VP9 that can go on."""
 
@@ -186,5 +190,6 @@ def cleanup_cache() -> None:
     """Forget everything that is kept about videos read before."""
     indexes.clear()
     identities.clear()
+    allowances.clear()
     checkpoints.clear()
     idle_decoders.clear()

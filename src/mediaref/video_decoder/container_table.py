@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -32,9 +33,10 @@ _log = logging.getLogger("mediaref")
 CONSTANT_SETS = frozenset({"avc1", "hvc1", "dva1", "dvh1"})
 
 
-def read_container_table(source: Source, ranges: Ranges) -> Contents | None:
+def read_container_table(source: Source, ranges: Ranges, around: Sequence[int] = ()) -> Contents | None:
     """The contents of `source` from its own tables and its first packet; None where they do not tell everything.
 
+    Of a remote file that has no table of all its packets it may be those `around` some times, in nanoseconds.
     `ranges` are those of the file. Raises what reading it raises, and `LimitExceededError`.
     """
     if not ranges.is_sized():
@@ -42,6 +44,8 @@ def read_container_table(source: Source, ranges: Ranges) -> Contents | None:
     tables = Movie.read(ranges) or Segment.read(ranges)
     if tables is None:
         return None
+    if around and isinstance(tables, Segment):
+        tables = tables.around(ranges, around)
     track = tables.plain_track() if isinstance(tables, Movie) else None
     try:
         with _opened(source, tables, track) as (container, stream):
@@ -116,6 +120,7 @@ def _contents(
         file_size=ranges.size,
         description=Source(source.uri, data=tables.description(track_id)),
         decoder=stream.codec_context,
+        parts=tables.parts if isinstance(tables, Segment) else None,
     )
 
 

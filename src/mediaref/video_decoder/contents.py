@@ -39,6 +39,8 @@ class Contents:
     description: Source | None
     #: A decoder of the stream that has decoded nothing, or its first picture, if there is one.
     decoder: VideoCodecContext | None
+    #: Where the packets lie, if they are only the first one and those of some parts of the file.
+    parts: tuple[tuple[int, int], ...] | None = None
 
 
 def check_limits(packets: PacketTable, picture: Picture | None, name: str) -> None:

@@ -147,5 +147,5 @@ def _is_steady(index: VideoIndex) -> bool:
 
 
 def _key(index: VideoIndex) -> Hashable:
-    """What a decoder is made from: the very file, and the limit that it is told."""
-    return index.identity, limits.MAX_FRAME_PIXELS
+    """What a decoder is made from: the very file, and what it is told."""
+    return index.identity, index.reorder_depth, limits.MAX_FRAME_PIXELS

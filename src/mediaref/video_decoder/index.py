@@ -111,14 +111,14 @@ class VideoIndex:
             return video
         source = video if isinstance(video, Source) else locate(video, storage_options)
         if sidecar is None:
-            return _indexed(source)
+            return index_of(source)
         from mediaref.video_decoder import sidecar as sidecars
 
         identity = source.identity()
-        kept = sidecars.load(sidecar, source, identity)
+        saved = sidecars.load(sidecar, source, identity)
         with Ranges(source) as ranges:
-            index = _kept(source, identity, lambda: kept or _build(source, identity, ranges))
-        if kept is None:
+            index = kept(source, identity, lambda: saved or _build(source, identity, ranges))
+        if saved is None:
             index.save(sidecar)
         return index
 
@@ -289,12 +289,17 @@ class VideoIndex:
         return np.where(self.packets.is_second_field[after], after, self.packet_of)
 
 
-def _indexed(source: Source) -> VideoIndex:
+def index_of(source: Source) -> VideoIndex:
     """The index of `source` as it is now: from the cache, or made."""
     with Ranges(source) as ranges:
-        is_new = source.is_remote and cache.identities.peek(source.key) is None
-        identity = ranges.look().identity if is_new else source.identity()
-        return _kept(source, identity, lambda: _build(source, identity, ranges))
+        identity = identified(source, ranges)
+        return kept(source, identity, lambda: _build(source, identity, ranges))
+
+
+def identified(source: Source, ranges: Ranges) -> Hashable:
+    """What `source` is now. Of a remote file that was not indexed lately, `ranges` then has the head and the end."""
+    is_new = source.is_remote and cache.identities.peek(source.key) is None
+    return ranges.look().identity if is_new else source.identity()
 
 
 def recalled(source: Source) -> VideoIndex | None:
@@ -307,7 +312,8 @@ def recalled(source: Source) -> VideoIndex | None:
     return None if identity is None else cache.indexes.peek(identity)
 
 
-def _kept(source: Source, identity: Hashable, make: Callable[[], VideoIndex]) -> VideoIndex:
+def kept(source: Source, identity: Hashable, make: Callable[[], VideoIndex]) -> VideoIndex:
+    """The index in the cache, or the one that `make` makes, which is kept there."""
     index = cache.indexes.get(identity, make)
     if source.is_remote:
         cache.identities.keep(source.key, identity)
@@ -315,7 +321,11 @@ def _kept(source: Source, identity: Hashable, make: Callable[[], VideoIndex]) ->
 
 
 def _build(source: Source, identity: Hashable, ranges: Ranges) -> VideoIndex:
-    contents = read_container_table(source, ranges) or _demuxed(source)
+    return made(source, identity, read_container_table(source, ranges) or _demuxed(source))
+
+
+def made(source: Source, identity: Hashable, contents: Contents) -> VideoIndex:
+    """The index of what was found out about a video."""
     table, time_base, rate = contents.packets, contents.time_base, contents.average_rate
     packet_of, times = presentation(source, table, contents.parser is not None)
     if len(packet_of) == 0:
