@@ -63,6 +63,8 @@ def test_the_second_positional_argument_is_told_apart_by_its_type(refs: list[Med
         assert_same(batch_decode(refs, *positional), expected)
     with pytest.raises(ValueError, match="Unknown decoder backend: 'separate'"):
         batch_decode(refs, "separate")  # a plain string was never a strategy in this place
+    with pytest.raises(ValueError, match="Unknown decoder backend: 'x'"):
+        batch_decode([], "x")
     with pytest.raises(ValueError, match="Unknown decoding strategy: 'fast'"):
         batch_decode(refs, strategy="fast")
     with pytest.raises(ValueError, match="Unknown decoder backend"):

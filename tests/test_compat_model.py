@@ -95,6 +95,7 @@ def test_json_and_dictionaries_are_byte_for_byte_those_of_0_3_and_1_1() -> None:
     assert image.model_dump_json(exclude_none=True) == '{"uri":"a.png"}'
     assert list(image.model_dump().items()) == [("uri", "a.png"), ("pts_ns", None)]
     assert image.model_dump(exclude_none=True) == {"uri": "a.png"}
+    assert image.model_dump(exclude_unset=True) == {"uri": "a.png"}, "the one that differs"
     assert dict(video) == video.model_dump() == video.model_dump(mode="json")
     assert MediaRef.model_json_schema()["required"] == ["uri"]
 
@@ -251,13 +252,14 @@ def test_quality_is_a_whole_number_from_1_to_100_and_85_unless_told() -> None:
     assert DataURI.from_image(PIXELS, "jpeg") == DataURI.from_image(PIXELS, "jpeg", np.int64(85))  # type: ignore[arg-type]
     assert DataURI.from_image(PIXELS, "jpeg", 86) != DataURI.from_image(PIXELS, "jpeg", 85)
     for wrong in (0, 101, -1):
-        with pytest.raises(ValueError, match="quality is"):
-            DataURI.from_image(PIXELS, "jpeg", wrong)
+        for format in ("jpeg", "png"):
+            with pytest.raises(ValueError, match="quality is"):
+                DataURI.from_image(PIXELS, format, wrong)
     with pytest.raises(TypeError):
         DataURI.from_image(PIXELS, "jpeg", 50.5)  # type: ignore[arg-type]
-    for format in ("xyz", None):
+    for unknown in ("xyz", None):
         with pytest.raises(ValueError, match="Unsupported format"):
-            DataURI.from_image(PIXELS, format)  # type: ignore[arg-type]
+            DataURI.from_image(PIXELS, unknown)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -279,6 +281,8 @@ def test_from_file_goes_by_the_name_and_never_by_the_content(name: str, mimetype
     uri = DataURI.from_file(tmp_path / name)
     assert (uri.mimetype, uri.decoded_data) == (mimetype, b"anything")
     assert DataURI.from_file(path=str(tmp_path / name), format="x").mimetype == "image/x"
+    with pytest.raises(ValueError, match="is a folder"):
+        DataURI.from_file(tmp_path)
 
 
 def test_is_image_is_the_media_type_in_any_case() -> None:
