@@ -18,7 +18,7 @@ from mediaref.video_decoder.container import opened
 from mediaref.video_decoder.picture import Picture
 
 UPRIGHT = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-CODECS = ("h264", "hevc", "vp9")
+CODECS = ("h264", "hevc", "vp9", "av1")
 
 #: What the encoders take, as far as they make streams of a single layer of it.
 FORMATS = {
@@ -26,6 +26,7 @@ FORMATS = {
     "libx265": "yuv420p yuvj420p yuv422p yuvj422p yuv444p yuvj444p gbrp yuv420p10le yuv422p10le yuv444p10le gbrp10le "
     "yuv420p12le yuv422p12le yuv444p12le gbrp12le gray gray10le gray12le",
     "libvpx-vp9": "yuv420p yuv422p yuv440p yuv444p gbrp",
+    "libsvtav1": "yuv420p yuv420p10le",
 }
 
 
@@ -93,7 +94,7 @@ def test_where_a_message_turns_the_picture_headers_do_not_tell(tmp_path: Path) -
 
 
 @pytest.mark.corpus
-@pytest.mark.parametrize("file", corpus_files("h264", "hevc", "vp9", "real"), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", corpus_files("h264", "hevc", "vp9", "av1", "real"), ids=lambda file: file.name)
 def test_headers_tell_what_first_pictures_are_like(file: CorpusFile) -> None:
     try:
         told, decoded = told_and_decoded(file.path)

@@ -10,6 +10,7 @@ use crate::bits::BitReader;
 use crate::error::Result;
 use crate::map::PictureType;
 use crate::packet::{Dependencies, PacketHeader};
+use crate::picture_format::PictureFormat;
 
 /// Length of the `AV1CodecConfigurationRecord` before its units, in bytes.
 const CONFIGURATION_BYTES: usize = 4;
@@ -104,7 +105,8 @@ impl Scanner {
             HeaderStart::Frame(frame) => {
                 row.is_idr |= *is_first && frame.resets_decoder();
                 row.is_recovery_point = row.is_idr;
-                self.coded_frame(&frame, row);
+                let format = if frame.frame_size_override_flag { None } else { sequence.picture_format() };
+                self.coded_frame(&frame, format, row);
             }
         }
         *is_first = false;
@@ -114,7 +116,7 @@ impl Scanner {
     fn show_existing(&mut self, slot: usize, row: &mut PacketHeader) {
         let Some(frame_type) = self.slots[slot].frame_type else { return };
         row.depends_on |= self.of_slots(1 << slot);
-        self.fill(row, frame_type, true);
+        self.fill(row, frame_type, None, true);
         if frame_type == FrameType::Key {
             // 7.21: it is loaded, and takes all slots.
             self.slots = [Slot { packet: self.packet, frame_type: Some(frame_type) }; NUM_REF_FRAMES];
@@ -122,7 +124,7 @@ impl Scanner {
         }
     }
 
-    fn coded_frame(&mut self, frame: &FrameStart, row: &mut PacketHeader) {
+    fn coded_frame(&mut self, frame: &FrameStart, format: Option<PictureFormat>, row: &mut PacketHeader) {
         self.is_tracked |= frame.resets_decoder();
         row.depends_on |= if frame.resets_decoder() { Dependencies::NONE } else { self.of_slots(frame.refers_to()) };
         row.is_referenced |= frame.refresh_frame_flags != 0;
@@ -131,7 +133,7 @@ impl Scanner {
                 *slot = Slot { packet: self.packet, frame_type: Some(frame.frame_type) };
             }
         }
-        self.fill(row, frame.frame_type, frame.show_frame);
+        self.fill(row, frame.frame_type, format, frame.show_frame);
     }
 
     /// What taking over from some slots, bit i for slot i, depends on.
@@ -143,7 +145,7 @@ impl Scanner {
         named.fold(Dependencies::NONE, |all, (_, slot)| all | Dependencies::at(self.packet - slot.packet))
     }
 
-    fn fill(&mut self, row: &mut PacketHeader, frame_type: FrameType, is_shown: bool) {
+    fn fill(&mut self, row: &mut PacketHeader, frame_type: FrameType, format: Option<PictureFormat>, is_shown: bool) {
         if is_shown {
             self.shown = self.shown.saturating_add(1);
         } else if row.picture_type.is_some() && !row.is_hidden {
@@ -151,6 +153,7 @@ impl Scanner {
         }
         row.picture_type = Some(if frame_type.is_intra() { PictureType::I } else { PictureType::P });
         row.is_hidden = !is_shown;
+        row.format = format;
         row.poc = self.shown;
     }
 }

@@ -3,6 +3,8 @@
 use super::descriptors::skip_uvlc;
 use crate::bits::BitReader;
 use crate::error::Result;
+use crate::map::Crop;
+use crate::picture_format::{Colour, PictureFormat};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SequenceHeader {
@@ -75,6 +77,7 @@ pub struct ColorConfig {
     pub mono_chrome: bool,
     pub subsampling_x: bool,
     pub subsampling_y: bool,
+    pub is_rgb: bool,
     pub separate_uv_delta_q: bool,
 }
 
@@ -104,7 +107,8 @@ impl ColorConfig {
             (color.subsampling_x, color.subsampling_y) = (true, true);
             return color;
         }
-        if description != RGB {
+        color.is_rgb = description == RGB;
+        if !color.is_rgb {
             r.skip(1); // color_range
             (color.subsampling_x, color.subsampling_y) = match seq_profile {
                 0 => (true, true),
@@ -125,6 +129,18 @@ impl ColorConfig {
 }
 
 impl SequenceHeader {
+    /// That of frames which have the size that is promised here; `None` where layers may differ in size.
+    pub fn picture_format(&self) -> Option<PictureFormat> {
+        let ColorConfig { bit_depth, mono_chrome, subsampling_x, subsampling_y, is_rgb, .. } = self.color;
+        let has_one_layer = self.operating_points.iter().all(|point| point.idc >> 9 == 0);
+        has_one_layer.then(|| PictureFormat {
+            crop: Crop { left: 0, top: 0, width: self.max_frame_width, height: self.max_frame_height },
+            bit_depth: (bit_depth, bit_depth),
+            subsampling: (!mono_chrome).then_some((subsampling_x.into(), subsampling_y.into())),
+            colour: Colour { is_rgb: Some(is_rgb), is_full_range: None },
+        })
+    }
+
     pub fn parse(payload: &[u8]) -> Result<Self> {
         let mut r = BitReader::new(payload);
         let mut header = Self::default();
