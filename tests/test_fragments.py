@@ -133,6 +133,17 @@ def test_only_fragments_tables_are_fetched(server: WebServer, name: str) -> None
     assert reading.bytes_read < len(content) / 4
 
 
+def test_small_fragments_that_nothing_lists_are_not_waited_for_one_by_one(server: WebServer) -> None:
+    path = fragmented(server.folder / "small.mp4", "frag_every_frame+empty_moov+skip_trailer", frames=480)
+    with ReadStats() as opening:
+        remote = VideoIndex.open(server.url("files/small.mp4"))
+    np.testing.assert_array_equal(remote.pts_ns, VideoIndex.open(path).pts_ns)  # type: ignore[arg-type]
+    size = path.stat().st_size
+    assert size > 150 << 10
+    assert opening.round_trips <= 2 + size // ROUND_TRIP_BYTES
+    assert opening.bytes_read <= size + (96 << 10)
+
+
 @pytest.mark.parametrize("name", ["mfra", "sidx"])
 def test_fragments_that_are_listed_are_asked_for_at_once(
     server: WebServer, name: str, monkeypatch: pytest.MonkeyPatch

@@ -206,7 +206,8 @@ class _Walk:
         self._ahead_bytes = _AHEAD_BYTES
         #: Where parts of the file begin, as far as it has been told.
         self._told: list[int] = []
-        self._has_fragments = False
+        #: Where the last fragment begins; 0 before the first.
+        self._fragment = 0
         self._has_moov = False
         #: Behind it, and the table of contents has not come yet.
         self._is_behind_media = False
@@ -231,15 +232,19 @@ class _Walk:
 
     def look_ahead(self, box: Box) -> None:
         """Fetch the begins of all fragments that the file's own tables tell of, once it is known how large one is."""
-        if not self._ranges.is_remote or self._has_fragments:
+        if not self._ranges.is_remote or (self._fragment and self._told):
             return
         self._has_moov |= box.kind == b"moov"
         self._is_behind_media = box.kind == b"mdat" and not self._has_moov
         if box.kind == b"sidx":
             content = self.whole(box, 0)
             self._told += _positions(lambda: referenced_positions(content, box.end))
-        if box.kind == b"moof":
-            self._has_fragments = True
+        if box.kind == b"moof" and self._fragment:
+            if box.begin - self._fragment < ROUND_TRIP_BYTES // 4:  # to read on is better than to wait for each
+                self._ahead_bytes = ROUND_TRIP_BYTES
+            self._fragment = box.begin
+        elif box.kind == b"moof":
+            self._fragment = box.begin
             size = box.end - box.begin
             self._ahead_bytes = size + size // 4 + 64
             if not any(position >= box.end for position in self._told):
