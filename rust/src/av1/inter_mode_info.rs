@@ -5,7 +5,7 @@ use super::cdfs::MV_INTRABC_CONTEXT;
 use super::frame_header::InterpolationFilter;
 use super::global_motion::GmType;
 use super::mode_grid::{ModeInfo, Mv, mode::*, ref_frame};
-use super::mv_prediction::MvStack;
+use super::mv_stack::MvStack;
 use super::tile::{Block, Tile};
 use crate::error::{Error, Result};
 

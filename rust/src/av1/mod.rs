@@ -32,6 +32,7 @@ mod mode_grid;
 mod mode_info;
 mod motion_field;
 mod mv_prediction;
+mod mv_stack;
 mod obu;
 mod palette;
 mod plan;
