@@ -8,7 +8,8 @@ use super::mode_grid::ref_frame;
 use super::motion_field::{Estimation, MotionField, SavedMotion};
 use super::reference_state::{Reference, ReferenceState, SavedBlocks};
 use super::temporal_unit::CodedFrame;
-use super::tile::{FrameContext, FrameState, Tile, TileArea};
+use super::tile::{FrameContext, FrameState, Tile};
+use super::tile_area::TileArea;
 use crate::error::{Error, Result};
 use crate::map::{Crop, FrameMap, PictureType};
 
@@ -48,7 +49,7 @@ impl ReferenceState {
         let segment_ids = if keeps_segments { prev_segment_ids } else { Arc::new(state.segment_ids) };
         let motion = (!header.frame_is_intra()).then(|| {
             let (sequence, order_hint) = (&header.sequence, header.start.order_hint);
-            Arc::new(SavedMotion::store(&state.modes, sequence, order_hint, &header.order_hints))
+            SavedMotion::store(&state.modes, sequence, order_hint, &header.order_hints)
         });
         let map = Arc::new(map);
         self.update(Reference {
@@ -73,7 +74,7 @@ impl ReferenceState {
         let mut references = [None; 8];
         for reference in PROJECTED.map(|frame| frame as usize) {
             let slot = header.ref_frame_idx[reference - 1];
-            references[reference] = self.blocks(slot)?.motion.as_deref();
+            references[reference] = self.blocks(slot)?.motion.as_ref();
         }
         let estimation = Estimation {
             sequence: &header.sequence,

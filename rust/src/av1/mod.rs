@@ -40,6 +40,7 @@ mod quantization;
 mod ref_frames;
 mod reference_state;
 mod residual;
+mod residual_contexts;
 mod scan;
 mod scanner;
 mod segment_id;
@@ -50,6 +51,7 @@ mod temporal_unit;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod tile_area;
 mod tile_group;
 mod tile_info;
 mod transform_type;

@@ -1,6 +1,7 @@
 //! `intra_segment_id` and `inter_segment_id` (5.11.8, 5.11.9, 5.11.19).
 
-use super::tile::{Block, MOST_MI, Tile};
+use super::tile::{Block, Tile};
+use super::tile_area::MOST_MI;
 use crate::error::{Error, Result};
 
 impl Tile<'_> {

@@ -5,9 +5,10 @@ use super::cdfs::Cdfs;
 use super::frame_header::FrameHeader;
 use super::mode_grid::{ModeGrid, ModeInfo, PaletteColors};
 use super::motion_field::MotionField;
-use super::residual::ResidualContexts;
+use super::residual_contexts::ResidualContexts;
 use super::sequence_header::SequenceHeader;
 use super::symbol_decoder::SymbolDecoder;
+use super::tile_area::{MOST_MI, TileArea};
 use crate::error::{Error, Result};
 use crate::map::{FrameMap, Kind, Syntax};
 
@@ -38,24 +39,6 @@ impl FrameState {
     pub fn new(frame: &FrameContext) -> Self {
         let units = if frame.header.segmentation.enabled { frame.mi_rows * frame.mi_cols } else { 0 };
         Self { modes: ModeGrid::new(frame.mi_rows, frame.mi_cols), segment_ids: vec![0; units] }
-    }
-}
-
-/// Where a tile lies, in units of 4 samples.
-#[derive(Debug, Clone, Copy)]
-pub struct TileArea {
-    pub mi_row_start: usize,
-    pub mi_row_end: usize,
-    pub mi_col_start: usize,
-    pub mi_col_end: usize,
-}
-
-impl TileArea {
-    /// `is_inside` (5.11.51).
-    #[inline(always)]
-    pub fn is_inside(&self, row: isize, col: isize) -> bool {
-        let is_within = |at: isize, start: usize, end: usize| at >= start as isize && at < end as isize;
-        is_within(row, self.mi_row_start, self.mi_row_end) && is_within(col, self.mi_col_start, self.mi_col_end)
     }
 }
 
@@ -104,9 +87,6 @@ pub struct Tile<'a> {
     pub(super) motion_bits: u32,
     account: Account,
 }
-
-/// Units of 4 samples along the larger of the superblocks.
-pub const MOST_MI: usize = 32;
 
 /// What the blocks of a superblock add up to.
 #[derive(Default)]
