@@ -334,3 +334,79 @@ fn interp_filter_ctx(block: &Block, dir: usize) -> usize {
         _ => UNKNOWN,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mode_grid::ref_frame::*;
+    use super::*;
+
+    fn neighbour(ref_frame: [i8; 2], value: u8) -> ModeInfo {
+        let interp_filter = [value, 2 - value];
+        ModeInfo { ref_frame, interp_filter, comp_group_idx: value.min(1), ..ModeInfo::default() }
+    }
+
+    /// Neighbours of one, two and no vectors, and none.
+    fn neighbours() -> Vec<Option<ModeInfo>> {
+        let frames = [
+            [INTRA_FRAME, NONE],
+            [LAST_FRAME, NONE],
+            [ALTREF_FRAME, NONE],
+            [ALTREF_FRAME, INTRA_FRAME],
+            [LAST_FRAME, ALTREF_FRAME],
+            [LAST2_FRAME, ALTREF_FRAME],
+        ];
+        let all = frames.into_iter().flat_map(|frames| (0..3).map(move |value| Some(neighbour(frames, value))));
+        all.chain([None]).collect()
+    }
+
+    fn blocks(ref_frame: [i8; 2]) -> impl Iterator<Item = Block> {
+        let pairs = neighbours().into_iter().flat_map(|above| neighbours().into_iter().map(move |left| (above, left)));
+        let mode = ModeInfo { ref_frame, ..ModeInfo::default() };
+        pairs.map(move |(above, left)| Block { above, left, mode, ..Block::default() })
+    }
+
+    #[test]
+    fn contexts_of_filters_are_as_specified_beside_all_neighbours() {
+        let frames = [[LAST_FRAME, NONE], [LAST_FRAME, INTRA_FRAME], [ALTREF_FRAME, NONE], [LAST_FRAME, ALTREF_FRAME]];
+        for (block, dir) in frames.into_iter().flat_map(blocks).flat_map(|block| [(block.clone(), 0), (block, 1)]) {
+            let ref_frame = block.mode.ref_frame;
+            let mut ctx = ((dir & 1) * 2 + usize::from(ref_frame[1] > INTRA_FRAME)) * 4;
+            let (mut left_type, mut above_type) = (3, 3);
+            if let Some(left) = block.left {
+                if left.ref_frame[0] == ref_frame[0] || left.ref_frame[1] == ref_frame[0] {
+                    left_type = usize::from(left.interp_filter[dir]);
+                }
+            }
+            if let Some(above) = block.above {
+                if above.ref_frame[0] == ref_frame[0] || above.ref_frame[1] == ref_frame[0] {
+                    above_type = usize::from(above.interp_filter[dir]);
+                }
+            }
+            if left_type == above_type {
+                ctx += left_type;
+            } else if left_type == 3 {
+                ctx += above_type;
+            } else if above_type == 3 {
+                ctx += left_type;
+            } else {
+                ctx += 3;
+            }
+            assert_eq!(interp_filter_ctx(&block, dir), ctx, "{block:?} {dir}");
+        }
+    }
+
+    #[test]
+    fn contexts_of_compounds_are_as_specified_beside_all_neighbours() {
+        for block in blocks([LAST_FRAME, ALTREF_FRAME]) {
+            let mut ctx = 0;
+            for neighbour in [block.above, block.left].into_iter().flatten() {
+                if neighbour.ref_frame[1] > INTRA_FRAME {
+                    ctx += usize::from(neighbour.comp_group_idx);
+                } else if neighbour.ref_frame[0] == ALTREF_FRAME {
+                    ctx += 3;
+                }
+            }
+            assert_eq!(context_of_compounds(&block, 3, |mode| mode.comp_group_idx), ctx, "{block:?}");
+        }
+    }
+}
