@@ -203,3 +203,23 @@ def test_units_that_belong_to_no_frame_are_overhead_of_the_shown_one(clip: Clip)
         assert [cost.overhead_bits for cost in ours[:-1]] == [cost.overhead_bits for cost in theirs[:-1]]
         assert ours[-1].overhead_bits == theirs[-1].overhead_bits + 8 * len(padding)
         assert ours[-1].bits.tolist() == theirs[-1].bits.tolist()
+
+
+def test_damage_in_what_is_passed_over_does_not_matter_and_elsewhere_is_told(clip: Clip) -> None:
+    packets = packets_of(clip("av1_layers"))[:24]
+    wanted = [False] * (len(packets) - 1) + [True]
+    results, _ = StreamParser("av1").chain().parse_last(packets, wanted)
+    assert isinstance(results[-1], list)
+    sound = results[-1][-1]
+    passed_over = 0
+    for number, packet in enumerate(packets[:-1]):
+        middle = len(packet) - max(kind in (4, 6) for kind, _ in units_of(packet)) * 3
+        if middle == len(packet):
+            continue  # it only shows an existing frame
+        damaged = [*packets[:number], packet[:middle] + b"\x01\x02\x03", *packets[number + 1 :]]
+        results, _ = StreamParser("av1").chain().parse_last(damaged, wanted)
+        if isinstance(results[-1], ParseError):
+            continue
+        passed_over += 1
+        assert results[-1][-1].bits.tolist() == sound.bits.tolist()
+    assert 3 <= passed_over < len(packets) - 3

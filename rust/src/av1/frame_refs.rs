@@ -91,3 +91,34 @@ pub fn skip_mode_frames(
     })?;
     Some([forward.min(second), forward.max(second)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence() -> SequenceHeader {
+        SequenceHeader { enable_order_hint: true, order_hint_bits: 7, ..SequenceHeader::default() }
+    }
+
+    #[test]
+    fn short_signaling_takes_the_nearest_frames_of_both_sides() {
+        let refs = |hints, order_hint, last, gold| set_frame_refs(&sequence(), &hints, order_hint, last, gold);
+        // In the order LAST, LAST2, LAST3, GOLDEN, BWDREF, ALTREF2, ALTREF.
+        assert_eq!(refs([10, 11, 12, 13, 14, 20, 18, 16], 15, 4, 0), [4, 3, 2, 0, 7, 6, 5]);
+        assert_eq!(refs([1, 2, 3, 4, 5, 6, 7, 8], 9, 7, 0), [7, 6, 5, 0, 4, 3, 2]);
+        // Hints wrap around; where frames are missing, the earliest stands for them.
+        assert_eq!(refs([126, 127, 0, 2, 126, 126, 126, 126], 1, 2, 1), [2, 7, 6, 1, 5, 4, 3]);
+        assert_eq!(refs([5; 8], 9, 1, 2), [1, 7, 6, 2, 5, 4, 3]);
+        assert_eq!(refs([9, 4, 4, 4, 4, 4, 4, 4], 3, 1, 2), [1, 1, 1, 2, 3, 4, 0]);
+    }
+
+    #[test]
+    fn skip_mode_takes_the_nearest_frame_of_each_side_or_the_two_before() {
+        let frames = |hints, order_hint| skip_mode_frames(&sequence(), &hints, order_hint);
+        assert_eq!(frames([3, 4, 4, 1, 9, 8, 8], 6), Some([1, 5]));
+        assert_eq!(frames([3, 4, 4, 1, 2, 2, 0], 6), Some([0, 1]));
+        assert_eq!(frames([4; 7], 6), None);
+        assert_eq!(frames([8; 7], 6), None);
+        assert_eq!(frames([6; 7], 6), None);
+    }
+}

@@ -6,7 +6,7 @@
 
 use super::frame::PROJECTED;
 use super::frame_header::FrameHeader;
-use super::frame_start::{FrameType, NUM_REF_FRAMES};
+use super::frame_start::FrameType;
 use super::temporal_unit::Unit;
 use crate::chain::Work;
 use crate::error::Result;
@@ -94,6 +94,5 @@ fn blocks_taken(header: &FrameHeader, primary: u8) -> u8 {
     if header.use_ref_frame_mvs {
         slots |= PROJECTED.iter().fold(0, |slots, &frame| slots | 1 << header.ref_frame_idx[frame as usize - 1]);
     }
-    debug_assert!(header.ref_frame_idx.iter().all(|&slot| slot < NUM_REF_FRAMES));
     slots
 }

@@ -12,7 +12,7 @@ use crate::map::FrameMap;
 const NOT_THERE: Error = Error::corrupt("a frame builds on one that is not there", 0);
 
 /// A frame in a slot. What was passed over is `None`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Reference {
     pub header: Arc<FrameHeader>,
     /// As a frame begins with them: their counters are 0.
@@ -23,10 +23,10 @@ pub struct Reference {
 }
 
 /// What a frame's blocks leave.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SavedBlocks {
     /// `None` for intra frames.
-    pub motion: Option<Arc<SavedMotion>>,
+    pub motion: Option<SavedMotion>,
     /// `SavedSegmentIds`, by units of 4x4 samples; empty if they are all 0.
     pub segment_ids: Arc<Vec<u8>>,
 }
