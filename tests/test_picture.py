@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import pytest
 from clips import make_clip
 from corpus import CorpusFile, corpus_files
 
+from mediaref import cleanup_cache
 from mediaref._native import StreamParser
 from mediaref.errors import MediaRefError
 from mediaref.storage import locate
+from mediaref.video_decoder import VideoIndex
 from mediaref.video_decoder.container import opened
+from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.picture import Picture
 
 UPRIGHT = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -68,6 +72,22 @@ def test_a_deeper_crop_of_the_container_is_heeded_as_decoders_do(tmp_path: Path)
         other.write_bytes(content)
         told, decoded = told_and_decoded(other)
         assert told == decoded
+
+
+@pytest.mark.parametrize("name", ["plain", "rotated", "ten_bit", "matroska", "hevc_rotated", "vp9_gops", "av1"])
+def test_an_index_of_a_containers_table_decodes_nothing(
+    clip: Callable[[str], Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a picture is decoded")
+
+    monkeypatch.setattr(Picture, "of_first", refuse)
+    cleanup_cache()
+    index = VideoIndex.open(clip(name))
+    assert index.description is not None
+    assert index.pixel_format in {"yuv420p", "yuv420p10le"}
+    assert index.orientation == (Orientation(True, flip_rows=True) if "rotated" in name else Orientation())
+    cleanup_cache()
 
 
 def with_sei(path: Path, target: Path, payload: bytes) -> Path:
