@@ -8,9 +8,9 @@ import io
 import os
 import stat
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -143,20 +143,19 @@ class Source:
         """
         with storage_errors(self.name):
             filesystem, path = self.filesystem_and_path()
+        request: Future[Any] | None = None
         if filesystem.async_impl and not filesystem.asynchronous:
             request = asyncio.run_coroutine_threadsafe(filesystem._info(path), filesystem.loop)
-            info, forget = request.result, request.cancel
-        else:
-            info, forget = partial(filesystem.info, path), bool
 
         def status() -> Status:
             with storage_errors(self.name):
-                return self._status(info())
+                return self._status(filesystem.info(path) if request is None else request.result())
 
         try:
             yield status
         finally:
-            forget()
+            if request is not None:
+                request.cancel()
 
     def _status(self, info: Mapping[str, Any]) -> Status:
         marks = sorted((key.lower(), str(value)) for key, value in info.items() if key.lower() in _CONTENT_MARKS)
