@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import os
 import stat
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from mediaref.data_uri import DataURI
 from mediaref.errors import (
@@ -25,6 +23,9 @@ from mediaref.read_stats import current_stats
 from mediaref.storage.access import AccessPolicy, allowed_path, policies_in_force
 from mediaref.storage.errors import storage_errors
 from mediaref.storage.uris import links_of, path_of_file_uri, scheme_of, shorten
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 StorageOptions = Mapping[str, Any]
 
@@ -141,6 +142,8 @@ class Source:
         A file system that answers one question at a time is asked when the answer is waited for. Raises as `open`, in
         the block where waiting finds it out.
         """
+        import asyncio
+
         with storage_errors(self.name):
             filesystem, path = self.filesystem_and_path()
         request: Future[Any] | None = None
