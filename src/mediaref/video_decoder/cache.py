@@ -165,7 +165,7 @@ allowances: BoundedCache[int] = BoundedCache(1 << 14, lambda _: 1)
 
 
 class Checkpoint(NamedTuple):
-    """A parser of VP9 that can go on."""
+    """A parser of VP9 or AV1 that can go on."""
 
     #: Row of the packet that it comes to next.
     row: int
