@@ -221,39 +221,7 @@ impl<'a> BitReader<'a> {
 /// Bits as tests write them.
 #[cfg(test)]
 pub mod written {
-    pub fn put_ue(bits: &mut Vec<u8>, value: u32) {
-        let code = u64::from(value) + 1;
-        let len = 64 - code.leading_zeros();
-        bits.extend(std::iter::repeat_n(0, len as usize - 1));
-        bits.extend((0..len).rev().map(|i| (code >> i) as u8 & 1));
-    }
-
-    pub fn pack(bits: &[u8]) -> Vec<u8> {
-        bits.chunks(8).map(|c| c.iter().enumerate().fold(0, |b, (i, &v)| b | v << (7 - i))).collect()
-    }
-
-    /// Syntax elements, one call after the other.
-    #[derive(Debug, Default, Clone)]
-    pub struct BitWriter(Vec<u8>);
-
-    impl BitWriter {
-        /// `u(n)`.
-        pub fn u(mut self, n: u32, value: u32) -> Self {
-            self.0.extend((0..n).rev().map(|i| (value >> i) as u8 & 1));
-            self
-        }
-
-        /// `ue(v)` of each value.
-        pub fn ue(mut self, values: &[u32]) -> Self {
-            values.iter().for_each(|&value| put_ue(&mut self.0, value));
-            self
-        }
-
-        /// Bytes: a stop bit, and zeros up to the end of the last one.
-        pub fn bytes(&self) -> Vec<u8> {
-            pack(&self.clone().u(1, 1).0)
-        }
-    }
+    pub use crate::bit_writer::{BitWriter, pack, put_ue};
 
     /// `ue(v)` codes, one after the other, and zeros behind them.
     pub fn ue_codes(values: &[u32]) -> Vec<u8> {

@@ -12,7 +12,7 @@ pub const START_UP_BITS: usize = 9;
 
 /// Table 9-44 of H.264 (9-46 of HEVC): `rangeTabLPS[pStateIdx][qCodIRangeIdx]`.
 #[rustfmt::skip]
-const RANGE_TAB_LPS: [[u8; 4]; 64] = [
+pub const RANGE_TAB_LPS: [[u8; 4]; 64] = [
     [128, 176, 208, 240], [128, 167, 197, 227], [128, 158, 187, 216], [123, 150, 178, 205],
     [116, 142, 169, 195], [111, 135, 160, 185], [105, 128, 152, 175], [100, 122, 144, 166],
     [95, 116, 137, 158], [90, 110, 130, 150], [85, 104, 123, 142], [81, 99, 117, 135],
@@ -70,6 +70,11 @@ const fn next_contexts() -> [[Context; 256]; 2] {
         i += 1;
     }
     table
+}
+
+/// The context after a bin that was the least probable symbol, or was not.
+pub fn next_context(context: Context, is_lps: bool) -> Context {
+    NEXT[usize::from(is_lps)][usize::from(context)]
 }
 
 /// For each value of bits 6 and 7 of the range, from the lowest bits up: the range of the less probable symbol, and

@@ -3,9 +3,11 @@
 //! Bytes in, maps out: no pixels are reconstructed, no files are opened, and only `python` knows of Python.
 
 pub mod av1;
+pub mod bit_writer;
 pub mod bits;
 pub mod bool_decoder;
 pub mod cabac;
+pub mod cabac_encoder;
 pub mod chain;
 pub mod error;
 pub mod h264;

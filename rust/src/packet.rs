@@ -66,6 +66,10 @@ pub struct PacketHeader {
     pub is_referenced: bool,
     /// What a decoder must have been fed to decode this packet rightly.
     pub depends_on: Dependencies,
+    /// What this packet's picture is predicted from, for a decoder that is fed all reference pictures, or stand-ins.
+    pub predicted_from: Dependencies,
+    /// There is a stand-in to feed in the place of this packet (H.264).
+    pub has_stand_in: bool,
     /// (`sequence`, `poc`) is display order.
     pub poc: i32,
     pub sequence: i32,

@@ -196,6 +196,15 @@ impl Stream {
         self.states.len() - 1
     }
 
+    /// What to feed a decoder in the place of a packet whose header has one: see `PacketHeader::has_stand_in`. `handle`
+    /// is that of the parameter sets in force before it.
+    pub fn stand_in(&self, handle: usize, packet: &[u8]) -> Option<Vec<u8>> {
+        match self.state(handle)? {
+            State::H264(sets) => h264::stand_in(sets, packet),
+            _ => None,
+        }
+    }
+
     pub fn state(&self, handle: usize) -> Option<&State> {
         self.states.get(handle)
     }

@@ -46,6 +46,15 @@ class PacketHeaders:
         Bit k stands for the packet k + 1 before it; bit 63, the sign, for all that lie 64 or more before it. -1: all.
         """
     @property
+    def predicted_from(self) -> NDArray[np.int64]:
+        """What each packet's picture is predicted from, written as `depends_on` is.
+
+        It is of use to a decoder that is fed all pictures which others may be predicted from, or stand-ins for them.
+        """
+    @property
+    def has_stand_in(self) -> NDArray[np.bool_]:
+        """True where `StreamParser.stand_in` gives something to feed in the packet's place (H.264)."""
+    @property
     def poc(self) -> NDArray[np.int32]:
         """Picture order count; orders pictures within one coded video sequence."""
     @property
@@ -175,6 +184,12 @@ class StreamParser:
         """Parameter sets from the container that hold from the next scanned packet on (a new sample description)."""
     def scan(self, packets: Sequence[bytes]) -> PacketHeaders:
         """Read the headers of the next packets in decoding order. Damaged packets give a row without a picture."""
+    def stand_in(self, handle: int, packet: bytes) -> bytes | None:
+        """What to feed a decoder in the place of a packet whose picture is not looked at, nor predicted from.
+
+        It numbers, orders and marks the reference pictures as the packet does, at a small part of the cost. `handle` is
+        that of `PacketHeaders.parameter_sets`. None where `has_stand_in` is false, and at times where it is true.
+        """
     def start_bit_costs(self, frames: Sequence[tuple[int, Sequence[bytes]]], threads: int = 1) -> PendingCosts:
         """Bit costs of frames, each given as (handle from `PacketHeaders.parameter_sets`, its one or two packets).
 

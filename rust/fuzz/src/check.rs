@@ -46,6 +46,9 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
             (true, Some(before)) => (scanned[before].0, &input.packets[before..=i]),
             _ => (*handle, &input.packets[i..=i]),
         };
+        if header.has_stand_in {
+            check_stand_in(&stream, *handle, &input.packets[i]);
+        }
         let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
         let state = stream.state(first).expect("every packet was scanned");
         let result = state.frame_map(&packets, &mut tally.scratch);
@@ -65,6 +68,15 @@ pub fn check(codec: Codec, input: &Input, tally: &mut Tally) {
             assert!(result == state.frame_map(&packets, &mut Scratch::default()));
         }
     }
+}
+
+/// What is fed in the place of a packet is a whole picture of skipped blocks.
+fn check_stand_in(stream: &Stream, handle: usize, packet: &[u8]) {
+    let Some(stand_in) = stream.stand_in(handle, packet) else { return };
+    let state = stream.state(handle).expect("the packet was scanned");
+    let map = state.frame_map(&[&stand_in], &mut Scratch::default()).expect("a stand-in can be read");
+    check_map(&map);
+    assert!(map.kind.iter().all(|&kind| kind == 0), "a stand-in has skipped blocks alone");
 }
 
 /// A chain gives the same maps if only some frames are asked for.

@@ -215,9 +215,17 @@ fn exp_golomb_suffix(engine: &mut Cabac, mut k: u32) -> Result<u32> {
 
 fn init_contexts(header: &SliceHeader) -> [Context; 1024] {
     let table = if header.slice_type.is_intra() { 0 } else { 1 + header.cabac_init_idc };
-    let qp = header.slice_qp.clamp(0, 51);
-    // 9-5
-    CONTEXT_INIT[table].map(|(m, n)| context_from_pre_ctx_state(((i32::from(m) * qp) >> 4) + i32::from(n)))
+    CONTEXT_INIT[table].map(|values| context_of(values, header.slice_qp))
+}
+
+/// The context of a `ctxIdx` where a slice begins, by one of the tables of `CONTEXT_INIT`.
+pub fn initial_context(table: usize, ctx_idx: usize, slice_qp: i32) -> Context {
+    context_of(CONTEXT_INIT[table][ctx_idx], slice_qp)
+}
+
+// 9-5
+fn context_of((m, n): (i8, i8), slice_qp: i32) -> Context {
+    context_from_pre_ctx_state(((i32::from(m) * slice_qp.clamp(0, 51)) >> 4) + i32::from(n))
 }
 
 impl MacroblockSyntax for CabacSyntax<'_> {

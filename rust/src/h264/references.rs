@@ -1,10 +1,11 @@
-//! Which earlier packets a decoder must have been fed to decode a picture.
+//! Which earlier packets a decoder must have been fed to decode a picture, and which of them it is predicted from.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::parameter_sets::{PocType, Sps};
 use super::slice_header::{PicNumOperation, SliceHeader};
+use super::stand_in::has_stand_in;
 use crate::map::PictureType;
 use crate::packet::Dependencies;
 
@@ -21,6 +22,9 @@ const REACH: usize = 64;
 /// - B slices list frames by picture order count, which the frames in a gap have none of. FFmpeg gives them one, at
 ///   which they get in between the others. So a B slice depends on all frames in the buffer, whichever it names.
 /// - Frames leave the buffer by the sliding window in any case, but at a command only if its picture is fed.
+///
+/// A decoder that is fed stand-ins for the reference pictures it is not fed has the same buffer as if it were. To it
+/// only those frames matter that the lists of the slices name, of P and B slices alike.
 ///
 /// Fields, long-term references and the other rare commands are not followed: until the next IDR picture everything
 /// depends on everything then.
@@ -46,10 +50,30 @@ pub struct References {
     follows_non_reference: bool,
 }
 
+/// How a picture hangs together with those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Links {
+    /// What a decoder must have been fed, nothing being put in the place of the rest.
+    pub depends_on: Dependencies,
+    /// What its slices name; all other reference pictures have been fed to the decoder, or stand-ins for them.
+    pub predicted_from: Dependencies,
+    /// There may be a stand-in for the picture itself.
+    pub has_stand_in: bool,
+}
+
+impl Links {
+    /// Of a picture of which no more is known than what it depends on.
+    fn unknown(depends_on: Dependencies) -> Self {
+        Self { depends_on, predicted_from: depends_on, has_stand_in: false }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     packet: usize,
     frame_num: u32,
+    /// `PicOrderCnt`.
+    poc: i32,
     /// `TopFieldOrderCnt`.
     top: i32,
 }
@@ -64,31 +88,35 @@ impl References {
         self.sps = None;
     }
 
-    /// What the next picture, of these slices, depends on. Marks the frames in the buffer as it says, and puts it in.
-    pub fn next(&mut self, slices: &[SliceHeader], poc: i32) -> Dependencies {
-        let Some(first) = slices.first() else { return Dependencies::ALL };
-        let mut depends_on = Dependencies::NONE;
+    /// The links of the next picture, of these slices. Marks the frames in the buffer as it says, and puts it in.
+    pub fn next(&mut self, slices: &[SliceHeader], poc: i32) -> Links {
+        let Some(first) = slices.first() else { return Links::unknown(Dependencies::ALL) };
         if first.nal.is_idr() {
             self.begin_sequence(&first.sps);
         } else if self.sps.is_none() {
-            return Dependencies::ALL;
+            return Links::unknown(Dependencies::ALL);
         }
         if !self.can_follow(slices) {
             self.lose_track();
-            return if first.nal.is_idr() { Dependencies::NONE } else { Dependencies::ALL };
+            return Links::unknown(if first.nal.is_idr() { Dependencies::NONE } else { Dependencies::ALL });
         }
+        let (mut depends_on, mut predicted_from) = (Dependencies::NONE, Dependencies::NONE);
         for slice in slices {
-            depends_on |= self.of_slice(slice);
+            let named = self.named(slice, poc).unwrap_or(Dependencies::ALL);
+            predicted_from |= named;
+            depends_on |= if slice.slice_type.picture_type() == PictureType::B { self.on_all() } else { named };
         }
         depends_on |= self.milestone.map_or(Dependencies::NONE, |packet| self.on(packet));
         let top = poc.wrapping_sub(first.delta_pic_order_cnt_bottom.min(0));
         depends_on |= self.of_order(depends_on, first, top);
+        // The macroblocks of a stand-in need some frame to be copied from.
+        let has_stand_in = has_stand_in(first) && !self.buffer.is_empty();
         if first.nal.nal_ref_idc != 0 {
             depends_on |= self.mark(first);
-            self.push(Frame { packet: self.packet, frame_num: first.frame_num, top });
+            self.push(Frame { packet: self.packet, frame_num: first.frame_num, poc, top });
         }
         self.follows_non_reference = first.nal.nal_ref_idc == 0;
-        depends_on
+        Links { depends_on, predicted_from, has_stand_in }
     }
 
     fn begin_sequence(&mut self, sps: &Arc<Sps>) {
@@ -110,28 +138,54 @@ impl References {
         Dependencies::at(self.packet - packet)
     }
 
-    fn of_slice(&self, slice: &SliceHeader) -> Dependencies {
+    fn on_all(&self) -> Dependencies {
+        self.buffer.iter().fold(Dependencies::NONE, |all, frame| all | self.on(frame.packet))
+    }
+
+    /// The frames in the lists of a slice; `None` if they are not known.
+    fn named(&self, slice: &SliceHeader, poc: i32) -> Option<Dependencies> {
         match slice.slice_type.picture_type() {
-            PictureType::I => Dependencies::NONE,
-            PictureType::P => self.of_list(slice).unwrap_or(Dependencies::ALL),
-            PictureType::B => self.buffer.iter().fold(Dependencies::NONE, |all, frame| all | self.on(frame.packet)),
+            PictureType::I => Some(Dependencies::NONE),
+            // 8.2.4.2.1: in descending order of `PicNum`.
+            PictureType::P => self.of_list(slice, 0, self.buffer.iter().collect()),
+            PictureType::B => {
+                let [list_0, list_1] = self.lists_of_b(poc)?;
+                Some(self.of_list(slice, 0, list_0)? | self.of_list(slice, 1, list_1)?)
+            }
         }
     }
 
-    /// The frames in `RefPicList0` of a P slice; `None` if there is one in it that is not in the buffer.
-    fn of_list(&self, slice: &SliceHeader) -> Option<Dependencies> {
-        let length = slice.num_ref_idx_active[0] as usize;
+    /// 8.2.4.2.3: what is shown before the picture, the latest first, and what is shown after it; and the reverse.
+    fn lists_of_b(&self, poc: i32) -> Option<[Vec<&Frame>; 2]> {
+        let mut sorted: Vec<&Frame> = self.buffer.iter().collect();
+        sorted.sort_by_key(|frame| frame.poc);
+        if sorted.windows(2).any(|pair| pair[0].poc == pair[1].poc) || sorted.iter().any(|frame| frame.poc == poc) {
+            return None;
+        }
+        let (mut before, after): (Vec<_>, Vec<_>) = sorted.into_iter().partition(|frame| frame.poc < poc);
+        before.reverse();
+        let list_0 = [&before[..], &after[..]].concat();
+        let mut list_1 = [&after[..], &before[..]].concat();
+        if list_1.len() > 1 && (before.is_empty() || after.is_empty()) {
+            list_1.swap(0, 1);
+        }
+        Some([list_0, list_1])
+    }
+
+    /// The frames in `RefPicList0` or `RefPicList1` of a slice, begun as `initial`; `None` if there is one in it that
+    /// is not in the buffer.
+    fn of_list(&self, slice: &SliceHeader, number: usize, initial: Vec<&Frame>) -> Option<Dependencies> {
+        let length = slice.num_ref_idx_active[number] as usize;
         let max_frame_num = 1i64 << slice.sps.log2_max_frame_num;
         // 8.2.4.3.1: of frames, `PicNum` is `FrameNumWrap`, which is `frame_num` modulo `MaxFrameNum`.
         let mut pic_num = i64::from(slice.frame_num);
         let mut list = vec![];
-        for &operation in &slice.list_operations {
+        for &operation in &slice.list_operations[number] {
             let PicNumOperation::Step(step) = operation else { return None };
             pic_num = (pic_num + step).rem_euclid(max_frame_num);
             list.push(self.buffer.iter().find(|frame| i64::from(frame.frame_num) == pic_num)?.packet);
         }
-        // 8.2.4.2.1: the rest in descending order of `PicNum`.
-        let rest = self.buffer.iter().map(|frame| frame.packet).filter(|packet| !list.contains(packet));
+        let rest = initial.iter().map(|frame| frame.packet).filter(|packet| !list.contains(packet));
         let in_list = list.iter().copied().chain(rest).take(length);
         Some(in_list.fold(Dependencies::NONE, |all, packet| all | self.on(packet)))
     }
@@ -287,6 +341,11 @@ mod tests {
             assert!(row.picture_type.is_some());
             row.depends_on
         }
+
+        fn next_is_predicted_from(&mut self, slice: Slice) -> Dependencies {
+            let packet = self.slice(slice, false);
+            self.scanner.scan(&packet).predicted_from
+        }
     }
 
     fn at(distances: &[usize]) -> Dependencies {
@@ -333,6 +392,24 @@ mod tests {
         assert_eq!(stream.next(P.at(2, 6)), at(&[2]));
         assert_eq!(stream.next(P.at(3, 8)), at(&[1]));
         assert_eq!(stream.next(B.at(4, 7)), at(&[1, 2, 4]));
+    }
+
+    #[test]
+    fn b_slices_are_predicted_from_the_frames_that_their_lists_name() {
+        let mut stream = Stream::new(0);
+        stream.idr();
+        stream.next(P.at(1, 4));
+        stream.next(P.at(2, 6));
+        // The latest shown before, and the first shown after: 0 and 4.
+        assert_eq!(stream.next_is_predicted_from(B.at(3, 2)), at(&[2, 3]));
+        assert_eq!(stream.next_is_predicted_from(B.at(3, 5)), at(&[2, 3]));
+        assert_eq!(stream.next_is_predicted_from(Slice { num_ref_idx: 3, ..B }.at(3, 2)), at(&[3, 4, 5]));
+        // Both lists begin with 6, so the second one is turned round.
+        assert_eq!(stream.next_is_predicted_from(B.at(3, 7)), at(&[4, 5]));
+        // The first list begins with number 0 by a command, the second with 6.
+        assert_eq!(stream.next_is_predicted_from(Slice { list: &[0, 2], ..B }.at(3, 5)), at(&[5, 7]));
+        // An order count that another frame has: nobody knows.
+        assert_eq!(stream.next_is_predicted_from(B.at(3, 4)), Dependencies::ALL);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::parameter_sets::{ParameterSets, PocCycle, PocType};
 use super::references::References;
 use super::slice_header::{NalHeader, PictureStructure, SliceHeader};
+use super::stand_in::are_replaceable;
 use crate::bits::{BitReader, Rbsp};
 use crate::map::PictureType;
 use crate::nal::{DISPLAY_ORIENTATION, sei_messages};
@@ -50,6 +51,7 @@ impl Scanner {
             self.references.lose_track();
             vec![]
         });
+        let is_replaceable = are_replaceable(units.iter().map(|range| NalHeader::parse(packet[range.start])));
         for range in units {
             let nal = &packet[range];
             let header = NalHeader::parse(nal[0]);
@@ -72,12 +74,15 @@ impl Scanner {
         let Some(first) = slices.first() else { return row };
         self.finish_row(first, &mut row);
         row.format = (!is_turned).then(|| first.sps.picture_format());
-        row.depends_on = self.references.next(&slices, row.poc);
+        let links = self.references.next(&slices, row.poc);
+        row.depends_on = links.depends_on;
+        row.predicted_from = links.predicted_from;
         let is_intra = row.picture_type == Some(PictureType::I);
         if let Some(point) = recovery_point.filter(|point| is_intra || point.exact_match_flag) {
             row.is_recovery_point = true;
             row.recovery_frames = if row.is_idr { 0 } else { point.recovery_frame_cnt };
         }
+        row.has_stand_in = links.has_stand_in && is_replaceable && !row.is_recovery_point;
         row
     }
 

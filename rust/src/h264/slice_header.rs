@@ -97,8 +97,8 @@ pub struct SliceHeader {
     pub delta_pic_order_cnt: [i32; 2],
     pub redundant_pic_cnt: u32,
     pub num_ref_idx_active: [u32; 2],
-    /// Commands that modify `RefPicList0`.
-    pub list_operations: Vec<PicNumOperation>,
+    /// Commands that modify `RefPicList0` and `RefPicList1`.
+    pub list_operations: [Vec<PicNumOperation>; 2],
     pub marking: Marking,
     pub cabac_init_idc: usize,
     pub slice_qp: i32,
@@ -152,7 +152,7 @@ impl SliceHeader {
             delta_pic_order_cnt: [0; 2],
             redundant_pic_cnt: 0,
             num_ref_idx_active: pps.num_ref_idx_default_active,
-            list_operations: vec![],
+            list_operations: [vec![], vec![]],
             marking: Marking::default(),
             cabac_init_idc: 0,
             slice_qp: 0,
@@ -222,11 +222,8 @@ impl SliceHeader {
         if self.num_ref_idx_active[..lists].iter().any(|&count| count > 32) {
             return Err(Error::corrupt("more than 32 active reference indices", r.pos()));
         }
-        for list in 0..lists {
-            let operations = parse_ref_pic_list_modification(r)?;
-            if list == 0 {
-                self.list_operations = operations;
-            }
+        for operations in &mut self.list_operations[..lists] {
+            *operations = parse_ref_pic_list_modification(r)?;
         }
         let explicit_p = self.pps.weighted_pred_flag && lists == 1;
         if explicit_p || (self.pps.weighted_bipred_idc == 1 && is_b) {

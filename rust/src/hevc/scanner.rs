@@ -102,6 +102,7 @@ impl Scanner {
             poc,
             sequence: self.sequence,
             format: Some(start.sps.picture_format()),
+            ..PacketHeader::default()
         };
         Some(())
     }

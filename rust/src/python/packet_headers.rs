@@ -75,6 +75,16 @@ impl PacketHeaders {
     }
 
     #[getter]
+    fn predicted_from<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        self.column(py, |row| row.predicted_from.bits())
+    }
+
+    #[getter]
+    fn has_stand_in<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        self.column(py, |row| row.has_stand_in)
+    }
+
+    #[getter]
     fn poc<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
         self.column(py, |row| row.poc)
     }

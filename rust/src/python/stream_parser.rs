@@ -3,6 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 
 use super::chain_parser::ChainParser;
 use super::packet_headers::PacketHeaders;
@@ -54,6 +55,11 @@ impl StreamParser {
             let (handles, rows): (Vec<_>, Vec<_>) = packets.iter().map(|packet| self.stream.scan(packet)).unzip();
             PacketHeaders { parameter_sets: handles.into_iter().map(|handle| handle as i32).collect(), rows }
         })
+    }
+
+    fn stand_in<'py>(&self, py: Python<'py>, handle: usize, packet: PyBackedBytes) -> Option<Bound<'py, PyBytes>> {
+        let stand_in = py.detach(|| self.stream.stand_in(handle, &packet));
+        stand_in.map(|content| PyBytes::new(py, &content))
     }
 
     #[pyo3(signature = (frames, threads = 1))]
