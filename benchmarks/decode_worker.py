@@ -136,7 +136,10 @@ def floor(request: Request) -> Frames:
     def prepare() -> Any:
         plan = DecodePlan.of(VideoIndex.open(request["video"]), request["frames"])
         with PacketReader(plan.index) as reader:
-            contents = [[(row, bytes(packet)) for row, packet in reader.read(span.packets)] for span in plan.spans]
+            contents = [
+                [(row, bytes(packet)) for row, packet in reader.read(span.packets, set(span.stand_ins.tolist()))]
+                for span in plan.spans
+            ]
         return contents, set(plan.index.packet_of[request["frames"]].tolist()), plan.index.reorder_depth
 
     contents, wanted, depth = kept((request["video"], tuple(request["frames"])), prepare)

@@ -183,6 +183,10 @@ CLIPS: Mapping[str, Recipe] = {
     "plain": Recipe(arguments=_x264()),
     "pyramid": Recipe(arguments=_x264("b-pyramid=normal:bframes=5:b-adapt=0:ref=4", frames=40)),
     "strict_pyramid": Recipe(arguments=_x264("b-pyramid=strict:bframes=3:b-adapt=0:ref=16:keyint=60", frames=50)),
+    "veryfast": Recipe(arguments=_x264("bframes=3:b-adapt=0:keyint=60", frames=50)),
+    "cavlc_refs": Recipe(
+        arguments=_x264("cabac=0:bframes=4:b-pyramid=strict:ref=4:keyint=60:direct=temporal", frames=50, fades=True)
+    ),
     "inner_intra": Recipe(arguments=_x264("bframes=0:ref=1:keyint=60:min-keyint=60", frames=20)),
     "open_gop": Recipe(arguments=_x264("open-gop=1:b-adapt=0", frames=40)),
     "intra_refresh": Recipe(arguments=_x264("intra-refresh=1:bframes=0", frames=40)),

@@ -38,9 +38,9 @@ def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
 
     def counted(original: Callable[[PacketReader, Sequence[int]], object]) -> object:
-        def read(self: PacketReader, asked: Sequence[int]) -> object:
+        def read(self: PacketReader, asked: Sequence[int], *stand_ins: object) -> object:
             rows.extend(asked)
-            return original(self, asked)
+            return original(self, asked, *stand_ins)
 
         return read
 

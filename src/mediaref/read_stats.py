@@ -35,6 +35,8 @@ class ReadStats:
     round_trips: int = 0
     #: Packets that were given to a decoder.
     packets_fed: int = 0
+    #: Stand-ins among them, fed in the place of packets of which the decoder must know no more than that they were.
+    stand_ins_fed: int = 0
     #: Different frames that were decoded.
     frames_returned: int = 0
     _outer: ReadStats | None = field(default=None, repr=False, compare=False)
@@ -59,6 +61,7 @@ class ReadStats:
         requests: int = 0,
         round_trips: int = 0,
         packets_fed: int = 0,
+        stand_ins_fed: int = 0,
         frames_returned: int = 0,
     ) -> None:
         """Count, here and in the blocks around."""
@@ -69,6 +72,7 @@ class ReadStats:
                 stats.requests += requests
                 stats.round_trips += round_trips
                 stats.packets_fed += packets_fed
+                stats.stand_ins_fed += stand_ins_fed
                 stats.frames_returned += frames_returned
                 stats = stats._outer
 

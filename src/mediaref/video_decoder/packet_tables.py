@@ -153,6 +153,8 @@ def _unread_table(
         is_second_field=all_of(np.False_),
         is_referenced=all_of(np.True_),
         depends_on=all_of(np.int64(-1)),
+        predicted_from=all_of(np.int64(-1)),
+        has_stand_in=all_of(np.False_),
         is_idr=all_of(np.False_),
         is_recovery_point=all_of(np.False_),
         recovery_frames=all_of(np.int32(0)),

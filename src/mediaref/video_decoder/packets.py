@@ -59,6 +59,10 @@ class PacketTable:
     is_referenced: NDArray[np.bool_]
     #: What a decoder must have been fed: bit k stands for the packet k + 1 rows before, the sign for all further back.
     depends_on: NDArray[np.int64]
+    #: What the picture is predicted from, likewise, for a decoder that is fed all that is referenced, or stand-ins.
+    predicted_from: NDArray[np.int64]
+    #: There is a stand-in to feed in its place, H.264 only: see `StreamParser.stand_in`.
+    has_stand_in: NDArray[np.bool_]
     is_idr: NDArray[np.bool_]
     is_recovery_point: NDArray[np.bool_]
     #: Reference frames to decode after a recovery point until what is shown is exact.
@@ -242,6 +246,8 @@ def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> di
         "is_second_field": np.zeros(count, np.bool_),
         "is_referenced": np.array([not packet.is_disposable for packet in chunk], np.bool_),
         "depends_on": np.full(count, -1, np.int64),
+        "predicted_from": np.full(count, -1, np.int64),
+        "has_stand_in": np.zeros(count, np.bool_),
         "is_idr": key,
         "is_recovery_point": key,
         "recovery_frames": np.zeros(count, np.int32),
@@ -257,6 +263,8 @@ HEADER_COLUMNS = (
     "is_second_field",
     "is_referenced",
     "depends_on",
+    "predicted_from",
+    "has_stand_in",
     "is_idr",
     "is_recovery_point",
     "recovery_frames",

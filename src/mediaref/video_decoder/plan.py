@@ -16,6 +16,11 @@ from mediaref.video_decoder.packets import PacketTable
 
 _INTRA = ord("I")
 
+#: So many stand-ins take FFmpeg as long as one packet.
+_STAND_INS_A_PACKET = 5
+
+_NO_ROWS = np.empty(0, np.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class Span:
@@ -25,6 +30,14 @@ class Span:
     packets: NDArray[np.int64]
     #: The frames wanted from this run, in display order.
     frames: NDArray[np.int64]
+    #: Those of `packets` in whose place stand-ins are fed: reference pictures that none of the others need, without
+    #: which the decoder would lose count of them (H.264).
+    stand_ins: NDArray[np.int64] = field(default_factory=_NO_ROWS.copy)
+
+    @property
+    def cost(self) -> int:
+        """What decoding takes, in packets."""
+        return len(self.packets) - len(self.stand_ins) * (_STAND_INS_A_PACKET - 1) // _STAND_INS_A_PACKET
 
     @property
     def start(self) -> int:
@@ -47,8 +60,9 @@ class DecodePlan:
         intra picture with a recovery point if the frame is shown after it, or the beginning of a gradual refresh that
         is complete by then. From there on, only those packets are fed that the frames depend on, where the codec's
         headers are read: by the reference lists and marking of H.264, the reference picture sets of HEVC, the reference
-        slots and contexts of VP9, the reference slots of AV1. Headers that matter and have not been read yet are read
-        now; see `VideoIndex.with_headers`.
+        slots and contexts of VP9, the reference slots of AV1. For reference pictures of H.264 that the frames are not
+        predicted from stand-ins are fed where that is cheaper (`Span.stand_ins`). Headers that matter and have not been
+        read yet are read now; see `VideoIndex.with_headers`.
         """
         index.check([int(frame) for frame in frames])
         index = index.with_headers(int(frame) for frame in frames)
@@ -83,7 +97,7 @@ class DecodePlan:
         """What to try for frames that `span` did not give: every packet from its start, or an earlier start."""
         table = self.index.packets
         whole = np.arange(span.start, int(span.packets[-1]) + 1)
-        if len(whole) > len(span.packets):
+        if len(whole) > len(span.packets) or len(span.stand_ins):
             return Span(whole, span.frames)
         return self.earlier(span) if table.recovery_frames[span.start] else None
 
@@ -101,12 +115,14 @@ class DecodePlan:
         """What is read and why, for a person to read: a paragraph for each span, and the sum."""
         table = self.index.packets
         total = len(self.packets)
+        stand_ins = sum(len(span.stand_ins) for span in self.spans)
         frames = sum(len(span.frames) for span in self.spans)
         end = max((int(span.packets[-1]) for span in self.spans), default=-1)
         return "\n".join(
             [
                 *(line for span in self.spans for line in self._explain_span(span)),
-                f"{total} of {len(table)} packets fed, {frames} frames returned",
+                f"{total} of {len(table)} packets fed, {frames} frames returned"
+                + (f"; {stand_ins} of the packets as stand-ins" if stand_ins else ""),
                 f"{int(table.size[self.packets].sum())} of {int(table.size.sum())} bytes read; the "
                 f"{len(table) - 1 - end} packets behind the last frame are not looked at",
             ]
@@ -117,13 +133,18 @@ class DecodePlan:
         rows = np.arange(span.start, end)
         left_out = np.setdiff1d(rows, span.packets)
         targets = [row for frame in span.frames.tolist() for row in self.index.packets_of(frame)]
-        helpers = np.setdiff1d(span.packets, targets)
+        helpers = np.setdiff1d(span.packets, [*targets, *span.stand_ins])
         asked = ", ".join(map(str, span.frames[:8].tolist())) + (", ..." if len(span.frames) > 8 else "")
         yield f"packets {span.start}..{end - 1} for frames {asked}"
         yield f"  start at packet {span.start}: {self._kind_of_start(span.start)}"
         yield f"  feed {len(span.packets)} ({_bytes(table, span.packets)}): {len(targets)} that hold the frames"
         if len(helpers):
             yield f"    and {len(helpers)} ({_bytes(table, helpers)}) that these depend on, or may"
+        if len(span.stand_ins):
+            yield (
+                f"    and {len(span.stand_ins)} ({_bytes(table, span.stand_ins)}) that these do not depend on: the "
+                "decoder gets pictures of skipped blocks for them, to number and order the others rightly"
+            )
         if len(left_out):
             unreferenced = int((~table.is_referenced[left_out]).sum())
             reasons = [
@@ -152,12 +173,13 @@ def _bytes(table: PacketTable, rows: NDArray[np.int64]) -> str:
 def packets_to_feed(index: VideoIndex, frames: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
     """What each of `frames` would cost by itself: the number of packets that its own plan feeds, int64[n].
 
+    Five stand-ins (`Span.stand_ins`) count as one packet.
     Raises as `DecodePlan.of`.
     """
     index.check([int(frame) for frame in frames])
     index = index.with_headers(int(frame) for frame in frames)
     starts = _starts(index)
-    return np.array([len(_span(index, starts.of(int(frame)), [int(frame)]).packets) for frame in frames], np.int64)
+    return np.array([_span(index, starts.of(int(frame)), [int(frame)]).cost for frame in frames], np.int64)
 
 
 def nearest_cheap_frames(index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int) -> NDArray[np.int64]:
@@ -272,7 +294,26 @@ def _exact_from(table: PacketTable, points: NDArray[np.int64]) -> NDArray[np.int
 
 def _span(index: VideoIndex, start: int, frames: list[int]) -> Span:
     targets = {row for frame in frames for row in index.packets_of(frame)}
-    return Span(np.array(packets_for(index, start, targets), np.int64), np.array(sorted(frames), np.int64))
+    span = Span(np.array(packets_for(index, start, targets), np.int64), np.array(sorted(frames), np.int64))
+    other = _span_of_stand_ins(index, start, targets, span.frames)
+    return other if other is not None and other.cost < span.cost else span
+
+
+def _span_of_stand_ins(index: VideoIndex, start: int, targets: set[int], frames: NDArray[np.int64]) -> Span | None:
+    """The span with each reference picture that the targets are not predicted from fed as a stand-in, if there is one.
+
+    It begins at an IDR picture, behind which the decoder's buffer is the same as in a full decode, picture by picture.
+    """
+    table = index.packets
+    rows = range(start, max(targets) + 1)
+    window = slice(rows.start, rows.stop)
+    if index.has_side_data or not table.is_idr[start] or not table.has_stand_in[window].any():
+        return None
+    is_needed = np.zeros(len(rows), np.bool_)
+    is_needed[np.array(_needed(table, rows, targets, table.predicted_from), np.int64) - start] = True
+    is_stand_in = table.has_stand_in[window] & ~is_needed
+    packets = start + np.flatnonzero(is_needed | table.is_referenced[window])
+    return Span(packets, frames, start + np.flatnonzero(is_stand_in))
 
 
 def packets_for(index: VideoIndex, start: int, targets: set[int]) -> Sequence[int]:
@@ -280,13 +321,13 @@ def packets_for(index: VideoIndex, start: int, targets: set[int]) -> Sequence[in
     rows = range(start, max(targets) + 1)
     # What comes as side data reaches a decoder with its packet alone.
     is_known = index.parser is not None and not index.has_side_data
-    return _needed(index.packets, rows, targets) if is_known else rows
+    return _needed(index.packets, rows, targets, index.packets.depends_on) if is_known else rows
 
 
-def _needed(table: PacketTable, rows: range, targets: set[int]) -> list[int]:
-    """Those of `rows` that a decoder must be fed to give the targets; always the first one."""
+def _needed(table: PacketTable, rows: range, targets: set[int], links: NDArray[np.int64]) -> list[int]:
+    """Those of `rows` that the targets need by `links`, at any remove; always the first one."""
     window = slice(rows.start, rows.stop)
-    depends_on = table.depends_on[window].tolist()
+    linked = links[window].tolist()
     is_second = table.is_second_field[window].tolist()
     is_fed = table.picture_type[window] == 0  # whatever such a packet is there for
     is_fed[[0, *(row - rows.start for row in targets)]] = True
@@ -310,5 +351,5 @@ def _needed(table: PacketTable, rows: range, targets: set[int]) -> list[int]:
             waited_for |= own
         waited_for >>= 1
         if feed:
-            waited_for |= depends_on[at]
+            waited_for |= linked[at]
     return needed[::-1]

@@ -140,7 +140,7 @@ def _decoded(
 
 def _frame_threads(plan: DecodePlan, most: int) -> int:
     """With how many threads a decoder is soonest done with the longest span."""
-    packets = max((len(span.packets) for span in plan.spans), default=0)
+    packets = max((span.cost for span in plan.spans), default=0)
     pixels = packets * plan.index.width * plan.index.height
     return max(1, min(most, packets // _PACKETS_A_THREAD, pixels // _PIXELS_A_THREAD))
 
@@ -388,11 +388,11 @@ class SpanDecoder:
     def _pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
         """All pictures that the span's packets decode to, with the rows of their (first) packets."""
         trusted = self._index.parser is not None or span.start == 0
-        fed = 0
+        fed, latest = 0, -1
         self._decoder.refused.clear()
         try:
             for row, packet in self._packets(span):
-                fed += 1
+                fed, latest = fed + 1, row
                 for found, picture in self._decoder.feed(row, packet):
                     trusted = trusted or self._is_clean_start(found, picture, span)
                     yield found, picture
@@ -402,13 +402,13 @@ class SpanDecoder:
             if not trusted:
                 raise _FalseStartError
         finally:
-            self._stats.add(packets_fed=fed)
+            self._stats.add(packets_fed=fed, stand_ins_fed=int((span.stand_ins <= latest).sum()))
             self._decoder.reset()
 
     def _packets(self, span: Span) -> Iterator[tuple[int, VideoPacket]]:
         """The span's packets, as far as they can be read."""
         try:
-            yield from self._reader.read(span.packets.tolist())
+            yield from self._reader.read(span.packets.tolist(), frozenset(span.stand_ins.tolist()))
         except FileChangedError:
             raise
         except CorruptMediaError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
@@ -55,12 +55,25 @@ class PacketReader:
     def __exit__(self, *_: object) -> None:
         self._resources.close()
 
-    def read(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
-        """Yield `(row, packet)` for rows of the packet table, which must ascend.
+    def read(self, rows: Sequence[int], stand_ins: Set[int] = frozenset()) -> Iterator[tuple[int, VideoPacket]]:
+        """Yield `(row, packet)` for rows of the packet table, which must ascend; for some of them stand-ins.
 
         Raises `CorruptMediaError` if a packet is no longer what the index says, and `FileChangedError`.
         """
-        return self._read_directly(rows) if self._index.is_directly_readable else self._demuxed(rows)
+        packets = self._read_directly(rows) if self._index.is_directly_readable else self._demuxed(rows)
+        return self._with_stand_ins(packets, stand_ins) if stand_ins else packets
+
+    def _with_stand_ins(
+        self, packets: Iterator[tuple[int, VideoPacket]], stand_ins: Set[int]
+    ) -> Iterator[tuple[int, VideoPacket]]:
+        for row, packet in packets:
+            yield row, self._stand_in(row, packet) if row in stand_ins else packet
+
+    def _stand_in(self, row: int, packet: VideoPacket) -> VideoPacket:
+        """What a decoder is fed in the place of a packet; the packet itself does, too, if there is nothing else."""
+        assert self._index.parser is not None
+        content = self._index.parser.stand_in(int(self._index.packets.parameter_sets[row]), bytes(packet))
+        return packet if content is None else import_av().Packet(content)
 
     def read_bytes(self, rows: Sequence[int]) -> Iterator[bytes]:
         """The bytes alone of the packets of `rows`, which must ascend: what lies together is read in one go.

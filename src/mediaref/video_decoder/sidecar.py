@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mediaref")
 
-_VERSION = 1
+_VERSION = 2
 _PLAIN = ("codec", "stream", "pixel_format", "width", "height", "end_ns", "is_directly_readable", "file_size")
 _FLAGS = ("has_side_data", "has_constant_sets", "reorder_depth")
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
