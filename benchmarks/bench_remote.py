@@ -54,7 +54,8 @@ _ABOUT = (
     "the first picture and the packets from the keyframe on; of these some are B pictures that nothing refers to, "
     "which takes another round trip and a request for each to learn. Files of some megabytes fit into the first block "
     "that fsspec fetches for the others, and on one machine bytes cost nothing. Ours asks what the file is each time, "
-    f"so that a changed one is noticed. Who took longer than {_LONG_SECONDS:.0f} s was asked once."
+    "so that a changed one is noticed. Of a long Matroska file it takes the cues, and parts, each time anew. "
+    f"Who took longer than {_LONG_SECONDS:.0f} s was asked once."
 )
 
 
