@@ -185,8 +185,10 @@ def test_unusual_clips_are_prepared(name: str, clip: Clip, prepare: Callable[...
 
 
 @pytest.mark.parametrize("grid", CHOICES["bitcost_grid"])
-@pytest.mark.parametrize(("name", "frames"), [("hevc_open_gop", 26), ("vp9_hidden", 40), ("vp9_rotated", 14)])
-def test_hevc_and_vp9_are_prepared_on_every_grid(
+@pytest.mark.parametrize(
+    ("name", "frames"), [("hevc_open_gop", 26), ("vp9_hidden", 40), ("vp9_rotated", 14), ("av1_gops", 24)]
+)
+def test_other_codecs_are_prepared_on_every_grid(
     name: str, frames: int, grid: str, clip: Clip, prepare: Callable[..., PreinferResult]
 ) -> None:
     result = prepare(clip(name), num_sampled_frames=12, bitcost_grid=grid)
