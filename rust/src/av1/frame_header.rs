@@ -9,13 +9,10 @@ use super::frame_start::{FrameStart, FrameType, HeaderStart, NUM_REF_FRAMES, REF
 use super::global_motion::{GlobalMotions, global_motion_params};
 use super::quantization::{Deltas, Quantization};
 use super::segmentation::{MAX_SEGMENTS, Segmentation};
-use super::sequence_header::SequenceHeader;
+use super::sequence_header::{MAX_PICTURE_SAMPLES, SequenceHeader};
 use super::tile_info::TileInfo;
 use crate::bits::BitReader;
 use crate::error::{Error, Result};
-
-/// Luma samples of the largest picture that we are willing to parse (level 6.3 ends at 2^25.1).
-const MAX_PICTURE_SAMPLES: u64 = 1 << 27;
 
 /// Numerator of what super-resolution scales by; `superres_denom` where it does not.
 pub const SUPERRES_NUM: u32 = 8;

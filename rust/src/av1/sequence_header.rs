@@ -6,6 +6,9 @@ use crate::error::Result;
 use crate::map::Crop;
 use crate::picture_format::{Colour, PictureFormat};
 
+/// Luma samples of the largest picture that we are willing to parse (level 6.3 ends at 2^25.1).
+pub const MAX_PICTURE_SAMPLES: u64 = 1 << 27;
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SequenceHeader {
     pub reduced_still_picture_header: bool,
@@ -129,11 +132,13 @@ impl ColorConfig {
 }
 
 impl SequenceHeader {
-    /// That of frames which have the size that is promised here; `None` where layers may differ in size.
+    /// That of frames which have the size that is promised here; `None` where layers may differ in size, and
+    /// of what is larger than we parse.
     pub fn picture_format(&self) -> Option<PictureFormat> {
         let ColorConfig { bit_depth, mono_chrome, subsampling_x, subsampling_y, is_rgb, .. } = self.color;
         let has_one_layer = self.operating_points.iter().all(|point| point.idc >> 9 == 0);
-        has_one_layer.then(|| PictureFormat {
+        let samples = u64::from(self.max_frame_width) * u64::from(self.max_frame_height);
+        (has_one_layer && samples <= MAX_PICTURE_SAMPLES).then(|| PictureFormat {
             crop: Crop { left: 0, top: 0, width: self.max_frame_width, height: self.max_frame_height },
             bit_depth: (bit_depth, bit_depth),
             subsampling: (!mono_chrome).then_some((subsampling_x.into(), subsampling_y.into())),
@@ -243,5 +248,18 @@ impl SequenceHeader {
         if self.enable_order_hint {
             self.order_hint_bits = r.u(3) + 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_larger_than_we_parse_have_no_format() {
+        let of_width =
+            |max_frame_width| SequenceHeader { max_frame_width, max_frame_height: 1 << 14, ..Default::default() };
+        assert!(of_width(1 << 13).picture_format().is_some());
+        assert!(of_width((1 << 13) + 1).picture_format().is_none());
     }
 }
