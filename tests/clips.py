@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,24 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+#: Of textures as large as this at most some are kept: many clips show the same, and to draw it takes half their time.
+_KEPT_BYTES = 50_000_000
+
 
 def moving_texture(
     frames: int, size: tuple[int, int], seed: int = 0, fades: bool = False, is_screen: bool = False
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterable[NDArray[np.uint8]]:
+    """RGB frames `(height, width, 3)`, as `_drawn` draws them."""
+    is_kept = frames * size[0] * size[1] * 3 <= _KEPT_BYTES
+    return (_kept if is_kept else _drawn)(frames, size, seed, fades, is_screen)
+
+
+@lru_cache(maxsize=6)
+def _kept(*texture: Any) -> tuple[NDArray[np.uint8], ...]:
+    return tuple(_drawn(*texture))
+
+
+def _drawn(frames: int, size: tuple[int, int], seed: int, fades: bool, is_screen: bool) -> Iterator[NDArray[np.uint8]]:
     """RGB frames `(height, width, 3)`: a textured background that pans, a bright disc that crosses it, and film grain.
 
     A scene cut after two thirds gives the encoder a reason for an intra frame of its own. One that `fades` to black
