@@ -30,8 +30,8 @@ Clip = Callable[[str], Path]
 
 #: Clips that torchcodec is not asked for frames of: it finds them by times, which these do not carry.
 WITHOUT_TIMES = {"raw", "hevc_raw", "avi"}
-#: Clips some of whose frames tensorcodec does not come to: it says so, and so do we.
-UNREACHABLE = {"edit_list", "transport"}
+#: Clips some of whose frames tensorcodec does not come to, or which change their size: it says so, and so do we.
+UNREACHABLE = {"edit_list", "transport", "av1_resized", "av1_switch_frames"}
 #: Backends with the interface of torchcodec.
 LIBRARIES = ["torchcodec", "tensorcodec"]
 
@@ -43,6 +43,8 @@ def library(name: str, **options: Any) -> Any:
 
 
 def distance(one: NDArray[Any], other: NDArray[Any]) -> float:
+    if one.shape != other.shape:
+        return float("inf")
     return float(np.abs(one.astype(np.float32) - other.astype(np.float32)).mean())
 
 
