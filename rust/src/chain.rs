@@ -57,6 +57,30 @@ pub trait Chain: Clone + Default {
     fn decode(&mut self, packet: &[u8], unit: &Self::Unit, work: Work) -> Result<Option<Frame>>;
 }
 
+/// The work on each frame of each packet, where `before` tells that on a frame from what the later ones need, and moves
+/// those needs before it. Frames of damaged packets have none, and nothing is needed of what lies before them.
+pub fn work_backwards<'a, Unit, Needs: Default>(
+    packets: &'a [Result<Vec<Unit>>],
+    wanted: &[bool],
+    before: impl Fn(&mut Needs, &'a Unit, bool) -> Work,
+) -> Vec<Vec<Work>> {
+    let mut work: Vec<Vec<Work>> = Vec::with_capacity(packets.len());
+    let mut needs = Needs::default();
+    for (i, packet) in packets.iter().enumerate().rev() {
+        let Ok(units) = packet else {
+            needs = Needs::default();
+            work.push(vec![]);
+            continue;
+        };
+        let is_wanted = wanted.get(i).copied().unwrap_or(false);
+        let mut of_packet: Vec<_> = units.iter().rev().map(|unit| before(&mut needs, unit, is_wanted)).collect();
+        of_packet.reverse();
+        work.push(of_packet);
+    }
+    work.reverse();
+    work
+}
+
 /// The parser of a chain of frames. Feed it packets in decoding order, beginning with one that resets the decoder
 /// (`PacketHeader::is_recovery_point`), or with a stream's first. A clone is a checkpoint, from which parsing can go
 /// on later; it shares all that is large.

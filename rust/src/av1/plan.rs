@@ -8,27 +8,12 @@ use super::frame::PROJECTED;
 use super::frame_header::FrameHeader;
 use super::frame_start::FrameType;
 use super::temporal_unit::Unit;
-use crate::chain::Work;
+use crate::chain::{Work, work_backwards};
 use crate::error::Result;
 
 /// The work on each frame of each packet. Frames of damaged packets have none.
 pub fn plan(packets: &[Result<Vec<Unit>>], wanted: &[bool]) -> Vec<Vec<Work>> {
-    let mut work: Vec<Vec<Work>> = Vec::with_capacity(packets.len());
-    let mut needs = Needs::default();
-    // Backwards: what is needed of a frame is known once the later ones have been seen.
-    for (i, packet) in packets.iter().enumerate().rev() {
-        let Ok(units) = packet else {
-            needs = Needs::default();
-            work.push(vec![]);
-            continue;
-        };
-        let is_wanted = wanted.get(i).copied().unwrap_or(false);
-        let mut of_packet: Vec<_> = units.iter().rev().map(|unit| needs.before(unit, is_wanted)).collect();
-        of_packet.reverse();
-        work.push(of_packet);
-    }
-    work.reverse();
-    work
+    work_backwards(packets, wanted, Needs::before)
 }
 
 /// What the frames behind a point in the stream need of the frames in the slots: bit i for slot i.

@@ -5,27 +5,12 @@
 //! adapt nothing, and no frame looks up vectors of a hidden one, so that most of their frames can be passed over.
 
 use super::frame_header::{FrameHeader, Header, Unit};
-use crate::chain::Work;
+use crate::chain::{Work, work_backwards};
 use crate::error::Result;
 
 /// The work on each frame of each packet. Frames of damaged packets have none.
 pub fn plan(packets: &[Result<Vec<Unit>>], wanted: &[bool]) -> Vec<Vec<Work>> {
-    let mut work: Vec<Vec<Work>> = Vec::with_capacity(packets.len());
-    let mut needs = Needs::default();
-    // Backwards: what is needed of a frame is known once the later ones have been seen.
-    for (i, packet) in packets.iter().enumerate().rev() {
-        let Ok(headers) = packet else {
-            needs = Needs::default();
-            work.push(vec![]);
-            continue;
-        };
-        let is_wanted = wanted.get(i).copied().unwrap_or(false);
-        let mut of_packet: Vec<_> = headers.iter().rev().map(|(_, header)| needs.before(header, is_wanted)).collect();
-        of_packet.reverse();
-        work.push(of_packet);
-    }
-    work.reverse();
-    work
+    work_backwards(packets, wanted, |needs: &mut Needs, (_, header), is_wanted| needs.before(header, is_wanted))
 }
 
 /// What the frames behind a point in the stream need of those before it.
