@@ -175,6 +175,7 @@ fn load_at_end(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// The decoder exactly as the specification writes it, one bit at a time.
     struct Reference<'a> {
@@ -210,23 +211,15 @@ mod tests {
         }
     }
 
-    fn random_bytes(seed: &mut u32, n: usize) -> Vec<u8> {
-        let mut next = || {
-            *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (*seed >> 16) as u8
-        };
-        (0..n).map(|_| next()).collect()
-    }
-
     #[test]
     fn every_symbol_and_position_equals_the_specification() {
-        let mut seed = 1;
+        let mut random = Random::new(1);
         for _ in 0..50 {
-            let mut bytes = random_bytes(&mut seed, 150);
+            let mut bytes = random.bytes(150);
             bytes[0] &= 0x7f;
             let mut reference = Reference::new(&bytes);
             let mut decoder = BoolDecoder::new(&bytes).unwrap();
-            for p in random_bytes(&mut seed, 1500) {
+            for p in random.bytes(1500) {
                 assert_eq!(decoder.tell(), reference.pos);
                 assert_eq!(decoder.range(), reference.range);
                 assert_eq!(decoder.check().is_ok(), reference.pos <= bytes.len() * 8);
@@ -238,12 +231,12 @@ mod tests {
 
     #[test]
     fn a_unary_code_is_read_as_its_tree_is() {
-        let mut seed = 5;
-        let mut bytes = random_bytes(&mut seed, 400);
+        let mut random = Random::new(5);
+        let mut bytes = random.bytes(400);
         bytes[0] &= 0x7f;
         let mut decoders = [BoolDecoder::new(&bytes).unwrap(), BoolDecoder::new(&bytes).unwrap()];
         for _ in 0..700 {
-            let probs = [100, 60, 30].map(|p: u8| p + random_bytes(&mut seed, 1)[0] / 2);
+            let probs = [100, 60, 30].map(|p: u8| p + random.bytes(1)[0] / 2);
             let [unary, tree] = &mut decoders;
             assert_eq!(unary.unary(&probs), tree.tree(&[0, 2, -1, 4, -2, -3], &probs));
             assert_eq!(unary.tell(), tree.tell());

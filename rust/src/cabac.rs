@@ -361,6 +361,7 @@ fn load_at_end(bytes: &[u8], at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// The decoder exactly as the specification writes it, one bit at a time.
     struct Reference<'a> {
@@ -421,11 +422,8 @@ mod tests {
 
     #[test]
     fn every_bin_and_position_equals_the_specification() {
-        let mut seed = 1u32;
-        let mut random = move || {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            seed >> 16
-        };
+        let mut numbers = Random::new(1);
+        let mut random = move || numbers.next() >> 16;
         for _ in 0..50 {
             let mut bytes: Vec<u8> = (0..200).map(|_| random() as u8).collect();
             bytes[0] &= 0x7f;

@@ -85,15 +85,16 @@ impl CabacEncoder {
 mod tests {
     use super::*;
     use crate::cabac::Cabac;
+    use crate::random::Random;
 
     #[test]
     fn the_decoder_reads_back_any_bins() {
-        let mut random = 1u32;
+        let mut random = Random::new(1);
         for probability in [2, 7, 250] {
             let bins: Vec<(usize, bool)> = (0..2000)
                 .map(|_| {
-                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    ((random >> 8) as usize % 5, (random >> 16) % 256 < probability)
+                    let number = random.next();
+                    ((number >> 8) as usize % 5, (number >> 16) % 256 < probability)
                 })
                 .collect();
             let mut encoder = CabacEncoder::default();

@@ -16,6 +16,8 @@ pub mod map;
 pub mod nal;
 pub mod packet;
 pub mod picture_format;
+#[cfg(test)]
+mod random;
 pub mod stream;
 pub mod vp9;
 

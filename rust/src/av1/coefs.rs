@@ -199,6 +199,7 @@ mod tests {
     use super::super::scan::PADDING;
     use super::super::tx_size::*;
     use super::*;
+    use crate::random::Random;
 
     const COEFF_BASE_CTX_OFFSET: [[[usize; 5]; 5]; 3] = [
         [[0, 1, 6, 6, 21], [1, 6, 6, 21, 21], [6, 6, 21, 21, 21], [6, 21, 21, 21, 21], [21; 5]],
@@ -317,11 +318,8 @@ mod tests {
 
     #[test]
     fn every_symbol_and_context_equals_the_specification() {
-        let mut seed = 1u32;
-        let mut random = move || {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            seed >> 16
-        };
+        let mut numbers = Random::new(1);
+        let mut random = move || numbers.next() >> 16;
         let sizes = (0..5).flat_map(|width| (0..5).filter_map(move |height| TxSize::find(width, height)));
         for tx_size in sizes.collect::<Vec<_>>().repeat(6) {
             let classes = [TxClass::TwoD, TxClass::Horiz, TxClass::Vert];

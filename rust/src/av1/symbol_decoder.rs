@@ -163,6 +163,7 @@ fn adapt<const LENGTH: usize>(cdf: &mut [u16; LENGTH], symbol: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// The decoder exactly as the specification writes it, one bit at a time.
     struct Reference<'a> {
@@ -222,24 +223,16 @@ mod tests {
         }
     }
 
-    fn random_bytes(seed: &mut u32, n: usize) -> Vec<u8> {
-        let mut next = || {
-            *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (*seed >> 16) as u8
-        };
-        (0..n).map(|_| next()).collect()
-    }
-
     #[test]
     fn every_symbol_and_position_equals_the_specification() {
-        let mut seed = 1;
+        let mut random = Random::new(1);
         for _ in 0..50 {
-            let bytes = random_bytes(&mut seed, 150);
+            let bytes = random.bytes(150);
             let mut reference = Reference::new(&bytes);
             let mut decoder = SymbolDecoder::init_symbol(&bytes, false).unwrap();
             let (mut three, mut eight) = ([9000, 20000, 32768, 0], [1, 2, 3000, 3001, 9000, 20000, 32767, 32768, 0]);
             let (mut three_too, mut eight_too) = (three, eight);
-            for choice in random_bytes(&mut seed, 900) {
+            for choice in random.bytes(900) {
                 assert_eq!(decoder.tell() + 15, reference.position);
                 assert_eq!(decoder.range(), reference.range);
                 assert_eq!(decoder.check().is_ok(), decoder.tell() < bytes.len() * 8);

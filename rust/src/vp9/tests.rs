@@ -4,6 +4,7 @@ use super::{HeaderState, MAX_PICTURE_SAMPLES, Scanner, Vp9Parser};
 use crate::error::{ErrorKind, Result};
 use crate::map::{Kind, PictureType};
 use crate::packet::Dependencies;
+use crate::random::Random;
 
 /// Writes bits, most significant first.
 #[derive(Default)]
@@ -243,11 +244,8 @@ fn pictures_may_be_as_large_as_the_limit_and_no_larger() {
 
 #[test]
 fn whatever_tiles_hold_every_bit_is_accounted_for_or_told_wrong() {
-    let mut seed = 1u32;
-    let mut random = || {
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 16) as usize
-    };
+    let mut numbers = Random::new(1);
+    let mut random = || (numbers.next() >> 16) as usize;
     let mut sound = 0;
     for _ in 0..400 {
         let mut parser = Vp9Parser::new(HeaderState::default());
