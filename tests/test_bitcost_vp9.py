@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from reference import picture_types
 
 from mediaref import native_costs
-from mediaref.bitcost import BitCost, bit_costs_or_errors, iter_bit_costs, read_bit_costs
-from mediaref.errors import CorruptMediaError
+from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.video_decoder import VideoIndex, cache
 
 Clip = Callable[[str], Path]
@@ -161,15 +160,6 @@ def test_a_window_takes_over_where_the_one_before_it_ended(
     assert sorted(rows_read) == list(range(len(index.packets)))
 
 
-def test_a_map_costs_no_more_than_its_group(clip: Clip, rows_read: list[int]) -> None:
-    index = VideoIndex.open(clip("vp9_gops"))
-    read_bit_costs(index)  # from here on all headers are known
-    cache.checkpoints.clear()
-    rows_read.clear()
-    read_bit_costs(index, [13])
-    assert rows_read == [10, 11, 12, 13]
-
-
 #: Here some frames have segments without saying anew where they lie; FFmpeg then exports a map that it never wrote.
 REPEATED_SEGMENTS = {"vp9_segments"}
 
@@ -203,33 +193,6 @@ def _quantisers(path: Path) -> Iterator[tuple[bool, NDArray[np.int32]]]:
                 block = parameters.block_params(number)
                 samples[block.src_y :, block.src_x :][: block.h, : block.w] = parameters.qp + block.delta_qp
             yield frame.key_frame, samples
-
-
-def test_kinds_tell_intra_skipped_and_lossless_blocks(clip: Clip) -> None:
-    assert all((cost.kind == 3).all() for cost in read_bit_costs(clip("vp9_lossless")))
-    costs = read_bit_costs(clip("vp9_cyclic_refresh"))
-    assert {int(kind) for cost in costs for kind in np.unique(cost.kind)} == {0, 1, 2}
-    for cost in costs:
-        if cost.picture_type == "I":
-            assert (cost.kind == 2).all()
-            assert not cost.syntax["motion"].any()
-
-
-def test_a_damaged_frame_spoils_its_group_and_no_other(clip: Clip, tmp_path: Path) -> None:
-    index = VideoIndex.open(clip("vp9_gops"))
-    sound = read_bit_costs(index)
-    position, size = int(index.packets.position[7]), int(index.packets.size[7])
-    damaged = bytearray(clip("vp9_gops").read_bytes())
-    damaged[position + size // 2 : position + size] = bytes(byte ^ 0x5A for byte in damaged[position:][: size // 2 + 1])
-    path = tmp_path / "damaged.mp4"
-    path.write_bytes(damaged[: len(clip("vp9_gops").read_bytes())])
-    with pytest.raises(CorruptMediaError, match=rf"damaged\.mp4: frame 7 \(packet 7, byte {position}\) stops at byte "):
-        read_bit_costs(path)
-    results = list(bit_costs_or_errors(path, range(24), threads=1))
-    assert [frame for frame, cost in enumerate(results) if not isinstance(cost, BitCost)] == [7, 8, 9]
-    for ours, theirs in zip(results, sound, strict=True):
-        if isinstance(ours, BitCost):
-            assert_same(ours, theirs)
 
 
 @pytest.mark.parametrize("name", ["vp9_slow", "vp9_gops", "vp9_hidden", "vp9_frame_parallel"])
