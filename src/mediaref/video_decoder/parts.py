@@ -63,6 +63,8 @@ def _checked(
     table = index.packets
     starts = {row: run.start for row, run in decoding_runs(index, frames.tolist())}
     clean = start_points(index)
+    assert index.pts_ns is not None
+    shown = dict(zip(index.packet_of.tolist(), index.pts_ns.tolist(), strict=True))
     for time, frame in zip(times, frames.tolist(), strict=True):
         row = int(index.packet_of[frame])
         start = starts[row]
@@ -71,7 +73,9 @@ def _checked(
         if not (is_start and is_promised and part_of[start] == part_of[row] >= 0):
             return None
         part = np.flatnonzero(part_of == part_of[row])
-        if parts[part_of[row]][1] < (index.file_size or 0) and not _is_complete(index, part[part > row], time):
+        later = [each for each in part[part > row].tolist() if shown.get(each, time) > time]
+        is_complete = table.is_idr[later].any() or len(later) > _MOST_REORDERED
+        if parts[part_of[row]][1] < (index.file_size or 0) and not is_complete:
             return None
     return index
 
@@ -81,11 +85,3 @@ def _with_a_start(index: VideoIndex, part_of: NDArray[np.int64]) -> NDArray[np.i
     first = np.searchsorted(part_of, part_of)
     is_late = (index.packets.pts >= index.packets.pts[first]) & (part_of >= 0)
     return np.flatnonzero(is_late[index.packet_of])
-
-
-def _is_complete(index: VideoIndex, rows: NDArray[np.int64], time: int) -> bool:
-    """Whether nothing behind `rows`, which follow each other, is shown at or before `time`."""
-    assert index.pts_ns is not None
-    shown = dict(zip(index.packet_of.tolist(), index.pts_ns.tolist(), strict=True))
-    later = rows[[shown.get(row, time) > time for row in rows.tolist()]]
-    return bool(index.packets.is_idr[later].any()) or len(later) > _MOST_REORDERED
