@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from mediaref.bitcost import BitCost
+from mediaref.video_decoder import VideoIndex
 
 MAPS = ("bits", "information", "qp", "kind")
 
@@ -31,6 +33,16 @@ def assert_cells_add_up(cost: BitCost) -> None:
     cells[top:, left:][: cost.cells.shape[0], : cost.cells.shape[1]] = cost.cells
     cells = cells.reshape(rows, side, cols, side)
     np.testing.assert_allclose(cells.sum((1, 3)), cost.bits, rtol=1e-4, atol=1e-3)
+
+
+def assert_video_accounted(index: VideoIndex, costs: Sequence[BitCost], *, is_cropped: bool) -> None:
+    """There is one for each frame, at its time, and all bits of each are accounted for."""
+    assert [cost.frame_index for cost in costs] == list(range(len(index)))
+    for frame, cost in enumerate(costs):
+        assert_accounted(cost)
+        if not is_cropped:
+            assert_cells_add_up(cost)
+        assert cost.pts_ns == (None if index.pts_ns is None else index.pts_ns[frame])
 
 
 def assert_same(ours: BitCost, theirs: BitCost) -> None:
