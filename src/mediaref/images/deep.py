@@ -46,6 +46,7 @@ def colour_samples(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
     """
     from mediaref.video_decoder.container import import_av, translated_errors
     from mediaref.video_decoder.orientation import Orientation
+    from mediaref.video_decoder.padded_packet import padded_packet
 
     av = import_av()
     if image.format not in _DECODERS:
@@ -55,7 +56,7 @@ def colour_samples(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
     turn = Orientation(*_TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1), ()))
     decoder = av.CodecContext.create(_DECODERS[image.format], "r")
     with translated_errors("the image"):
-        pictures = decoder.decode(av.Packet(data)) + decoder.decode(None)
+        pictures = decoder.decode(padded_packet(data)) + decoder.decode(None)
     if not pictures:
         raise CorruptMediaError("the image is damaged: it gives no picture")
     return np.ascontiguousarray(turn.apply(_as_colours(_samples(pictures[0]))))

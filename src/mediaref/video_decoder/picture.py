@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mediaref.video_decoder.container import frame_orientation, import_av
+from mediaref.video_decoder.container import frame_orientation
 from mediaref.video_decoder.orientation import Orientation
+from mediaref.video_decoder.padded_packet import padded_packet
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -69,7 +70,7 @@ class Picture:
         stream.codec_context.thread_count = 1
         for packet in head:
             if packet.is_discard:  # a decoder would keep the picture to itself
-                packet = import_av().Packet(bytes(packet))
+                packet = padded_packet(bytes(packet))
             for frame in decoded(stream, packet) or decoded(stream, None):
                 name = _with_alpha(frame.format.name, stream)
                 return cls(frame.width, frame.height, name, frame_orientation(frame))
