@@ -52,12 +52,20 @@ class FirstHeaders:
 
     def put_into(self, table: PacketTable) -> PacketTable:
         """The table with these headers, and with the parameter sets that later packets are promised to have."""
-        columns: _Columns = {name: getattr(table, name).copy() for name in (*HEADER_COLUMNS, "scanned_from")}
-        columns["parameter_sets"][1:] = self.steady_sets
-        for name, values in self.columns.items():
-            columns[name][:1] = values
-        columns["scanned_from"][0] = 0
-        return replace(table, **columns)
+        later = {name: getattr(table, name)[-1:] for name in HEADER_COLUMNS}
+        later["parameter_sets"] = np.array([self.steady_sets], np.int32)
+        first = self.columns | {"scanned_from": np.zeros(1, np.int32)}
+        later["scanned_from"] = table.scanned_from[-1:]
+        return replace(table, **{name: _first_and_later(first[name], later[name], len(table)) for name in first})
+
+
+def _first_and_later(first: NDArray[Any], later: NDArray[Any], count: int) -> NDArray[Any]:
+    """A column of `count` rows with one value in the first and one in all others; it takes no memory if they agree."""
+    column = np.broadcast_to(later, count)
+    if first[0] != later[0]:
+        column = column.copy()
+        column[0] = first[0]
+    return column
 
 
 def with_headers(index: VideoIndex, frames: Iterable[int] | None, reader: PacketReader) -> VideoIndex:

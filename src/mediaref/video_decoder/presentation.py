@@ -93,12 +93,10 @@ def reorder_depth(packet_of: NDArray[np.int64]) -> int:
     shown = np.full(int(packet_of.max(initial=-1)) + 1, -1, np.int64)
     shown[packet_of] = np.arange(len(packet_of))
     shown = shown[shown >= 0]  # display rank of the frames in decoding order
-    waiting = np.zeros(len(shown), np.int8)
-    displacement = shown - np.arange(len(shown))
-    furthest = int(displacement.max(initial=0) - displacement.min(initial=0))
-    for distance in range(1, min(2 * _MAX_REORDER, len(shown) - 1, furthest) + 1):
-        waiting[distance:] += shown[:-distance] > shown[distance:]
-    return min(int(waiting.max(initial=0)), _MAX_REORDER)
+    # Of the `at` frames decoded before one, at least `at - shown` are shown after it. There are more only where a frame
+    # decoded later is shown earlier, and for that one all of these wait and this one, too: so where most do, it is so
+    # many.
+    return min(int((np.arange(len(shown)) - shown).max(initial=0)), _MAX_REORDER)
 
 
 def nanoseconds(times: NDArray[np.int64], time_base: Fraction, name: str) -> NDArray[np.int64]:
