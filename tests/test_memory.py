@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,6 +45,17 @@ for _ in range(8):
     kept += [pixels for number, pixels in enumerate(iter_decode(refs[:200], threads=threads)) if number % 100 == 50]
 print(peak() - before, sum(pixels.nbytes for pixels in kept))
 """
+_AGAIN = """
+def pages():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+for _ in range(3):
+    batch_decode(refs[:64], threads=threads)
+before = pages()
+for _ in range(4):
+    result = sum(pixels.nbytes for pixels in batch_decode(refs[:64], threads=threads))
+print((pages() - before) * resource.getpagesize(), 4 * result)
+"""
 FRAME = 480 * 272 * 3
 
 
@@ -81,6 +93,13 @@ def test_a_frame_that_is_kept_does_not_keep_the_rest(video: Path) -> None:
     more, kept = _measured(_KEPT, video, 1)
     assert kept == 26 * FRAME
     assert more < 240 * FRAME + 2 * kept  # one batch, while it is there
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have ways of their own")
+def test_frames_that_were_let_go_are_the_memory_of_the_next(video: Path) -> None:
+    new, frames = _measured(_AGAIN, video, 1)
+    assert frames == 4 * 64 * FRAME
+    assert new < frames // 3  # the system may take some of it back meanwhile
 
 
 def _over_and_over(source: Path, times: int, target: Path) -> Path:

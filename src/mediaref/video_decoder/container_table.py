@@ -15,13 +15,15 @@ from mediaref.containers.mp4 import Movie, PlainTrack
 from mediaref.errors import CorruptMediaError, UnsupportedBitstreamError
 from mediaref.storage import Source
 from mediaref.storage.ranges import Ranges
-from mediaref.video_decoder.container import import_av, opened
+from mediaref.video_decoder.container import opened
 from mediaref.video_decoder.contents import Contents, check_limits
 from mediaref.video_decoder.headers import FirstHeaders
 from mediaref.video_decoder.packet_tables import ToldPackets, packets_of_movie, packets_of_segment, packets_of_track
 from mediaref.video_decoder.packets import PARSED_CODECS, PacketTable
+from mediaref.video_decoder.padded_packet import padded_packet
 from mediaref.video_decoder.parameter_sets import decoder_headers
 from mediaref.video_decoder.picture import Picture
+from mediaref.video_decoder.warm_memory import keep_warm
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -31,6 +33,9 @@ _log = logging.getLogger("mediaref")
 
 #: Sample entries that promise that no parameter set comes with the samples (ISO/IEC 14496-15).
 CONSTANT_SETS = frozenset({"avc1", "hvc1", "dva1", "dvh1"})
+
+#: Bytes of the arrays that are made of a byte of a file's table.
+_ARRAYS_A_TABLE = 16
 
 
 def read_container_table(source: Source, ranges: Ranges, around: Sequence[int] = ()) -> Contents | None:
@@ -44,6 +49,7 @@ def read_container_table(source: Source, ranges: Ranges, around: Sequence[int] =
     tables = Movie.read(ranges) or Segment.read(ranges)
     if tables is None:
         return None
+    keep_warm(len(tables.content) * _ARRAYS_A_TABLE)
     if around and isinstance(tables, Segment):
         tables = tables.around(ranges, around)
     track = tables.plain_track() if isinstance(tables, Movie) else None
@@ -98,7 +104,7 @@ def _contents(
         return None
     picture = Picture.told(stream, known.format, tables.display_matrix(track_id))
     if picture is None:
-        packet = import_av().Packet(first)
+        packet = padded_packet(first)
         packet.is_keyframe = True
         picture = Picture.of_first(stream, [packet])
     if picture is None:

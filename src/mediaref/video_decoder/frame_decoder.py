@@ -12,6 +12,7 @@ from mediaref import limits
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder.cache import idle_decoders
 from mediaref.video_decoder.container import import_av, opened, translated_errors
+from mediaref.video_decoder.padded_packet import padded_packet
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -52,13 +53,14 @@ class FrameDecoder:
         self.refused: set[int] = set()
         self._latest = -1  # row of the packet that was fed last
 
-    def feed(self, row: int, packet: VideoPacket) -> list[tuple[int, VideoFrame]]:
-        """Decode a packet; gives the pictures that are ready, with the rows of their (first) packets."""
-        packet = self._with_headers(row, packet)
+    def feed(self, row: int, packet: VideoPacket) -> list[VideoFrame]:
+        """Decode a packet; gives the pictures that are ready: the `pts` of each is the row of its (first) packet."""
+        if self._header_rows:
+            packet = self._with_headers(row, packet)
         packet.pts = packet.dts = self._latest = row
         return self._pictures(packet)
 
-    def finish(self) -> list[tuple[int, VideoFrame]]:
+    def finish(self) -> list[VideoFrame]:
         """The pictures that are still in the decoder."""
         return self._pictures(None)
 
@@ -82,9 +84,9 @@ class FrameDecoder:
         codec.reorder_depth = max(codec.reorder_depth, self._reorder_depth)
         return codec
 
-    def _pictures(self, packet: VideoPacket | None) -> list[tuple[int, VideoFrame]]:
+    def _pictures(self, packet: VideoPacket | None) -> list[VideoFrame]:
         try:
-            return [(picture.pts, picture) for picture in self._codec.decode(packet) if picture.pts is not None]
+            return self._codec.decode(packet)
         except self._ffmpeg_error as error:
             self.is_sound = False
             # Each frame thread has a packet, and the error is that of some.
@@ -98,14 +100,12 @@ class FrameDecoder:
 
     def _with_headers(self, row: int, packet: VideoPacket) -> VideoPacket:
         """The packet behind the parameter sets of those that were passed over: the ones in force may be among them."""
-        if not self._header_rows:
-            return packet
         begin = bisect_left(self._header_rows, self._next if self._next <= row else 0)
         passed = self._header_rows[begin : bisect_left(self._header_rows, row)]
         self._next = row + 1
         if not passed:
             return packet
-        whole: VideoPacket = import_av().Packet(b"".join(map(self._headers.__getitem__, passed)) + bytes(packet))
+        whole = padded_packet(b"".join(map(self._headers.__getitem__, passed)) + bytes(packet))
         whole.is_keyframe = packet.is_keyframe
         for side_data in packet.iter_sidedata():
             whole.set_sidedata(side_data)

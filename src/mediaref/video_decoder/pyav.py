@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
@@ -38,6 +38,7 @@ from mediaref.video_decoder.indexed import IndexedVideoDecoder
 from mediaref.video_decoder.native import NativePixels
 from mediaref.video_decoder.plan import DecodePlan, Span, packets_for
 from mediaref.video_decoder.reader import PacketReader
+from mediaref.video_decoder.warm_memory import keep_warm
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -129,7 +130,9 @@ def _decoded(
 ) -> Generator[Decoded, None, None]:
     width, height = size or (plan.index.width, plan.index.height)
     most = max((len(span.frames) for span in plan.spans), default=0)
-    held = most * width * height * 3 * (threads + 1)
+    frame_bytes = width * height * 3
+    keep_warm(sum(len(span.frames) for span in plan.spans) * frame_bytes)
+    held = most * frame_bytes * (threads + 1)
     make = partial(SpanDecoder, plan, native=native, ranges=ranges)
     if threads > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
         at_once = min(threads, len(plan.spans))
@@ -294,11 +297,10 @@ class SpanDecoder:
         while following is not None and wanted and not self._unread:
             attempt, following = following, None
             try:
-                for row, picture in self._sound_pictures(attempt):
-                    if row in wanted:
-                        wanted.discard(row)
-                        self._stats.add(frames_returned=1)
-                        yield self._frame_of[row], self._to_array(picture, size)
+                for row, picture in self._sound_pictures(attempt, wanted):
+                    wanted.discard(row)
+                    self._stats.add(frames_returned=1)
+                    yield self._frame_of[row], self._to_array(picture, size)
                 following = self._plan.in_doubt(attempt)
             except _FalseStartError:
                 _log.debug("%s: packet %d is no place to start; starting earlier", self._name, attempt.start)
@@ -348,31 +350,37 @@ class SpanDecoder:
     def _name(self) -> str:
         return self._index.source.name
 
-    def _sound_pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
-        """The span's pictures, but those that the decoder found damaged and those that depend on one of them.
+    def _sound_pictures(self, span: Span, wanted: Set[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """Row and picture of those `wanted`, but of none that came out damaged or depends on one that did.
 
         Each is held until those that were decoded before it have come out: damage in them is damage in it.
         """
         if self._index.packets.recovery_frames[span.start]:
-            yield from self._pictures(span)  # they are not exact at first, and that does no harm
+            # They are not exact at first, and that does no harm.
+            yield from ((row, picture) for row, picture in self._pictures(span) if row in wanted)
             return
-        held: deque[tuple[int, VideoFrame]] = deque()
+        held: deque[tuple[int, VideoFrame, int]] = deque()  # with how many had come out before it
         damaged: set[int] = set()
         decoded: set[int] = set()
         refused = self._decoder.refused
         table = self._index.packets
         has_own_picture = table.has_picture[span.packets] & ~table.is_second_field[span.packets]
         to_come = deque(span.packets[has_own_picture].tolist())
-        for row, picture in self._pictures(span):
+        for number, (row, picture) in enumerate(self._pictures(span)):
             (damaged if picture.is_corrupt else decoded).add(row)
-            held.append((row, picture))
+            if row in wanted:
+                held.append((row, picture, number))
+            if not held:
+                continue
             while to_come and (to_come[0] in decoded or to_come[0] in damaged or to_come[0] in refused):
                 to_come.popleft()
-            while held and (not to_come or held[0][0] < to_come[0] or len(held) > _MOST_HELD):
-                first = held.popleft()
-                if self._is_sound(first[0], span, damaged, decoded):
-                    yield first
-        yield from (last for last in held if self._is_sound(last[0], span, damaged, decoded))
+            while held and (not to_come or held[0][0] < to_come[0] or number - held[0][2] >= _MOST_HELD):
+                first, picture, _ = held.popleft()
+                if self._is_sound(first, span, damaged, decoded):
+                    yield first, picture
+        for last, picture, _ in held:
+            if self._is_sound(last, span, damaged, decoded):
+                yield last, picture
 
     def _is_sound(self, row: int, span: Span, damaged: set[int], decoded: set[int]) -> bool:
         """Whether the picture of a packet depends on none that came out `damaged`, nor on a packet that was refused."""
@@ -393,12 +401,14 @@ class SpanDecoder:
         try:
             for row, packet in self._packets(span):
                 fed, latest = fed + 1, row
-                for found, picture in self._decoder.feed(row, packet):
-                    trusted = trusted or self._is_clean_start(found, picture, span)
-                    yield found, picture
-            for found, picture in self._decoder.finish():
-                trusted = trusted or self._is_clean_start(found, picture, span)
-                yield found, picture
+                for picture in self._decoder.feed(row, packet):
+                    if picture.pts is not None:
+                        trusted = trusted or self._is_clean_start(picture.pts, picture, span)
+                        yield picture.pts, picture
+            for picture in self._decoder.finish():
+                if picture.pts is not None:
+                    trusted = trusted or self._is_clean_start(picture.pts, picture, span)
+                    yield picture.pts, picture
             if not trusted:
                 raise _FalseStartError
         finally:

@@ -15,6 +15,7 @@ from mediaref.storage.ranges import Ranges, coalesced
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import NO_TIME
+from mediaref.video_decoder.padded_packet import padded_packet
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,8 +27,9 @@ _log = logging.getLogger("mediaref")
 
 #: Reading on through this many packets costs about what a seek does.
 _WORTH_A_SEEK = 48
-#: How much of a file is read or fetched at once.
-_BATCH_BYTES = 32 << 20
+#: How much is fetched of a remote file, and read of a local one, at once.
+_FETCHED_BYTES = 32 << 20
+_READ_BYTES = 1 << 20
 #: Containers whose packets can be found by byte offset only: they have no index of times, or no times.
 _BYTE_SEEKABLE = frozenset({"mpegts", "mpeg", "h264", "hevc", "m4v"})
 
@@ -73,7 +75,7 @@ class PacketReader:
         """What a decoder is fed in the place of a packet; the packet itself does, too, if there is nothing else."""
         assert self._index.parser is not None
         content = self._index.parser.stand_in(int(self._index.packets.parameter_sets[row]), bytes(packet))
-        return packet if content is None else import_av().Packet(content)
+        return packet if content is None else padded_packet(content)
 
     def read_bytes(self, rows: Sequence[int]) -> Iterator[bytes]:
         """The bytes alone of the packets of `rows`, which must ascend: what lies together is read in one go.
@@ -128,17 +130,11 @@ class PacketReader:
                 yield content
 
     def _read_directly(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
-        packet_type = import_av().Packet
-        table = self._index.packets
-        for batch in self._batches(rows) if self._index.source.is_remote else [np.asarray(rows, np.int64)]:
-            columns = (batch, table.position[batch], table.size[batch], table.is_key[batch])
-            for row, position, size, is_key in zip(*(column.tolist() for column in columns), strict=True):
-                content = self._ranges.read(position, size)
-                if len(content) != size:
-                    raise self._cut_short(row)
-                packet = packet_type(content)
-                packet.is_keyframe = is_key
-                yield row, packet
+        are_keys = self._index.packets.is_key[np.asarray(rows, np.int64)].tolist()
+        for row, is_key, content in zip(rows, are_keys, self._read_together(rows), strict=True):
+            packet = padded_packet(content)
+            packet.is_keyframe = is_key
+            yield row, packet
 
     def _cut_short(self, row: int) -> CorruptMediaError:
         table = self._index.packets
@@ -151,9 +147,10 @@ class PacketReader:
         """`rows`, some at a time, with what they hold at hand if the file is a remote one."""
         table = self._index.packets
         asked = np.asarray(rows, np.int64)
-        batches = np.cumsum(table.size[asked]) // _BATCH_BYTES
+        is_remote = self._index.source.is_remote
+        batches = np.cumsum(table.size[asked]) // (_FETCHED_BYTES if is_remote else _READ_BYTES)
         for batch in np.split(asked, np.flatnonzero(np.diff(batches)) + 1):
-            if self._index.source.is_remote:
+            if is_remote:
                 if self._shared is None:
                     self._ranges.forget()
                 with self._index.checked_meanwhile() if self._is_to_check else nullcontext():
