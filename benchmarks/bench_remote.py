@@ -187,7 +187,7 @@ def in_turns(
 def bytes_needed(clip: Path, index: VideoIndex, frames: list[int], pattern: Pattern) -> int:
     """The packets of the plan, and the table of a file that nobody has heard of."""
     plan = DecodePlan.of(index, frames)
-    return int(index.packets.size[plan.packets].sum()) + (table_bytes(clip) if pattern.is_cold else 0)
+    return plan.packet_bytes + (table_bytes(clip) if pattern.is_cold else 0)
 
 
 def wanted_clips(names: list[str]) -> list[Path]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from clips import layered
 
+from mediaref import ReadStats
 from mediaref.errors import FrameIndexError
-from mediaref.video_decoder import DecodePlan, VideoIndex
+from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames
 
 Clip = Callable[[str], Path]
 
@@ -100,6 +101,19 @@ def test_a_plan_of_nothing_is_empty_and_one_past_the_end_an_error(clip: Clip) ->
             DecodePlan.of(index, [frame])
 
 
+def test_a_plan_tells_its_frames_and_what_it_takes(clip: Clip) -> None:
+    index = VideoIndex.open(clip("plain"))
+    plan = DecodePlan.of(index, [20, 5, 20])
+    assert plan.frames.tolist() == [5, 20]
+    assert plan.cost == len(plan.packets)
+    with ReadStats() as stats:
+        assert len(list(decode_frames(index, [5, 20], threads=1))) == 2
+    assert stats.packets_fed == plan.cost
+    # What lies between two packets may be read along.
+    assert plan.packet_bytes <= stats.bytes_read <= 12 / 11 * plan.packet_bytes
+    assert DecodePlan.of(index, []).frames.tolist() == []
+
+
 def test_explain_says_what_is_fed_and_why(clip: Clip) -> None:
     index = VideoIndex.open(clip("plain"))
     plan = DecodePlan.of(index, [5, 20])
@@ -107,7 +121,7 @@ def test_explain_says_what_is_fed_and_why(clip: Clip) -> None:
     assert "frames 5" in text
     assert "frames 20" in text
     assert f"{len(plan.packets)} of {len(index.packets)} packets fed, 2 frames returned" in text
-    assert f"{plan.index.packets.size[plan.packets].sum()} of {index.packets.size.sum()} bytes read" in text
+    assert f"{plan.packet_bytes} of {index.packets.size.sum()} bytes read" in text
     assert "a picture that resets the decoder" in text
     assert "that no picture refers to" in text
     for name, frame, reason in (

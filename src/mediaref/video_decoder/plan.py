@@ -20,6 +20,7 @@ _INTRA = ord("I")
 _STAND_INS_A_PACKET = 5
 
 _NO_ROWS = np.empty(0, np.int64)
+_NO_ROWS.setflags(write=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,22 @@ class DecodePlan:
     @property
     def packets(self) -> NDArray[np.int64]:
         """Rows of all packets fed, in the order in which they are fed."""
-        return np.concatenate([span.packets for span in self.spans]) if self.spans else np.empty(0, np.int64)
+        return np.concatenate([span.packets for span in self.spans]) if self.spans else _NO_ROWS
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        """The frames that the plan is for, each once, ascending."""
+        return np.sort(np.concatenate([span.frames for span in self.spans])) if self.spans else _NO_ROWS
+
+    @property
+    def cost(self) -> int:
+        """What decoding takes, in packets (`Span.cost`)."""
+        return sum(span.cost for span in self.spans)
+
+    @property
+    def packet_bytes(self) -> int:
+        """Bytes of all packets fed, which is what is read of the file."""
+        return int(self.index.packets.size[self.packets].sum())
 
     def earlier(self, span: Span) -> Span | None:
         """`span` begun at the start point before its own, for when its own proves false; None if it is the first."""
@@ -102,9 +118,8 @@ class DecodePlan:
         return self.earlier(span) if table.recovery_frames[span.start] else None
 
     def __repr__(self) -> str:
-        frames = sum(len(span.frames) for span in self.spans)
         fed = f"{len(self.packets)} of {len(self.index.packets)} packets fed"
-        return f"DecodePlan({self.index.source.name!r}: {frames} frames from {len(self.spans)} starts, {fed})"
+        return f"DecodePlan({self.index.source.name!r}: {len(self.frames)} frames from {len(self.spans)} starts, {fed})"
 
     def _repr_html_(self) -> str:
         from mediaref import notebook
@@ -116,14 +131,13 @@ class DecodePlan:
         table = self.index.packets
         total = len(self.packets)
         stand_ins = sum(len(span.stand_ins) for span in self.spans)
-        frames = sum(len(span.frames) for span in self.spans)
         end = max((int(span.packets[-1]) for span in self.spans), default=-1)
         return "\n".join(
             [
                 *(line for span in self.spans for line in self._explain_span(span)),
-                f"{total} of {len(table)} packets fed, {frames} frames returned"
+                f"{total} of {len(table)} packets fed, {len(self.frames)} frames returned"
                 + (f"; {stand_ins} of the packets as stand-ins" if stand_ins else ""),
-                f"{int(table.size[self.packets].sum())} of {int(table.size.sum())} bytes read; the "
+                f"{self.packet_bytes} of {int(table.size.sum())} bytes read; the "
                 f"{len(table) - 1 - end} packets behind the last frame are not looked at",
             ]
         )
