@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.errors import CorruptMediaError
-from mediaref.storage.ranges import Ranges, coalesced
+from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import NO_TIME
@@ -78,7 +78,7 @@ class PacketReader:
         return packet if content is None else padded_packet(content)
 
     def read_bytes(self, rows: Sequence[int]) -> Iterator[bytes]:
-        """The bytes alone of the packets of `rows`, which must ascend: what lies together is read in one go.
+        """The bytes alone of the packets of `rows`, which must ascend: those that follow each other are read in one go.
 
         Raises as `read`.
         """
@@ -112,22 +112,24 @@ class PacketReader:
 
     def _read_together(self, rows: Sequence[int]) -> Iterator[bytes]:
         table = self._index.packets
+        is_in_memory = self._index.source.is_remote  # what was fetched
         for batch in self._batches(rows):
-            begins = table.position[batch]
-            ends = begins + table.size[batch]
-            spans = list(zip(begins.tolist(), ends.tolist(), strict=True))
-            # What was fetched of a remote file lies in memory.
-            apart = self._index.source.is_remote or (begins[1:] < ends[:-1]).any()
-            blocks = iter(spans if apart else coalesced(spans))
-            block, block_begin, block_end = b"", 0, 0
-            for row, (begin, end) in zip(batch.tolist(), spans, strict=True):
-                if apart or end > block_end:
-                    block_begin, block_end = next(blocks)
-                    block = self._ranges.read(block_begin, block_end - block_begin)
-                content = block[begin - block_begin : end - block_begin]
-                if len(content) != end - begin:
-                    raise self._cut_short(row)
-                yield content
+            begins, sizes = table.position[batch].tolist(), table.size[batch].tolist()
+            first = 0
+            while first < len(batch):
+                last, end = first + 1, begins[first] + sizes[first]
+                while not is_in_memory and last < len(batch) and begins[last] == end:
+                    end += sizes[last]
+                    last += 1
+                block = self._ranges.read(begins[first], end - begins[first])
+                at = 0
+                for row, size in zip(batch[first:last].tolist(), sizes[first:last], strict=True):
+                    content = block[at : at + size]
+                    if len(content) != size:
+                        raise self._cut_short(row)
+                    yield content
+                    at += size
+                first = last
 
     def _read_directly(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         are_keys = self._index.packets.is_key[np.asarray(rows, np.int64)].tolist()
