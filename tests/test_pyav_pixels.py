@@ -23,7 +23,7 @@ from reference import digest, plain_decode
 from two_roads import indexed_by_packets
 
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
-from mediaref.errors import CorruptMediaError
+from mediaref.errors import CorruptMediaError, InvalidReferenceError
 from mediaref.video_decoder import DecodePlan, PyAVVideoDecoder, VideoIndex, decode_frames, reader
 from mediaref.video_decoder.packets import PacketTable
 from mediaref.video_decoder.reader import PacketReader
@@ -363,17 +363,31 @@ def test_resampling_repeats_and_drops(clip: Clip) -> None:
     assert len(decoder.get_frames_played_in_range(0.0, 0.1, fps=60)) == 6
 
 
-def test_a_size_that_changes_in_mid_stream_is_followed(tmp_path: Path) -> None:
+@pytest.fixture
+def two_sizes(tmp_path: Path) -> Path:
+    """Eight frames of 96 x 64 and eight of 64 x 96."""
     parts = [
         make_clip(tmp_path / f"{number}.h264", frames=8, size=size, options={"x264-params": "bframes=2:keyint=8"})
         for number, size in enumerate([(96, 64), (64, 96)])
     ]
     path = tmp_path / "both.h264"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    index = VideoIndex.open(path)
+    return path
+
+
+def test_a_size_that_changes_in_mid_stream_is_followed(two_sizes: Path) -> None:
+    index = VideoIndex.open(two_sizes)
     shapes = [pixels.shape for _, pixels in decode_frames(index, range(16), threads=1)]
     assert shapes == [(64, 96, 3)] * 8 + [(96, 64, 3)] * 8
-    plain = plain_decode(path, index)
+    plain = plain_decode(two_sizes, index)
     for frame in (3, 9, 15):
         ((_, pixels),) = decode_frames(index, [frame], threads=1)
         assert digest(pixels) == plain.pixels[frame]
+
+
+@pytest.mark.parametrize("ask", [lambda video: video.get_frames_at([15, 0]), lambda video: video[4:12]])
+def test_frames_of_two_sizes_are_no_one_batch(two_sizes: Path, ask: Callable[[PyAVVideoDecoder], object]) -> None:
+    decoder = PyAVVideoDecoder(two_sizes)
+    assert decoder[8:].shape == (8, 3, 96, 64)
+    with pytest.raises(InvalidReferenceError, match=r"both\.h264: frame [04] is 96 x 64 .* frame (8|15) 64 x 96 "):
+        ask(decoder)

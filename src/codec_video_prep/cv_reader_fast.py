@@ -74,8 +74,7 @@ def read_video_fast_selected(
         FrameIndexError: (an `IndexError`) the video has no such frame; the message names it.
     """
     index = VideoIndex.open(path)
-    asked = [int(frame) for frame in frame_ids]
-    index.check(asked)
+    asked = index.check(frame_ids)
     wanted = sorted(set(asked))
     threads = resolve_threads(thread_count or None)
     frames = {frame: _facts(index, frame) for frame in wanted}

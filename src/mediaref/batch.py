@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaref.decoding import Decoding, Options
-from mediaref.errors import FileChangedError, InvalidReferenceError, MediaRefError
+from mediaref.errors import FileChangedError, InvalidReferenceError, InvalidTypeError, MediaRefError
 from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
@@ -112,7 +112,7 @@ def batch_decode(
     _check_kinds(asked, allow_images, allow_multi_video)
     if not allow_gap:
         _check_gaps(asked, gap_threshold)
-    if tolerance_ns:
+    if tolerance_ns != 0:
         asked = nearby(asked, tolerance_ns, storage_options=storage_options)
     return _batched(asked, partial(_decode_group, decoding), threads, on_error, storage_options)
 
@@ -399,8 +399,8 @@ def _saying(what: str) -> Iterator[None]:
 
 def _checked(refs: Iterable[MediaRef], on_error: str) -> list[MediaRef]:
     _check_on_error(on_error)
-    if refs is None or isinstance(refs, (MediaRef, str)):
-        raise TypeError(f"refs must be a list of MediaRef, not {type(refs).__name__}")
+    if isinstance(refs, (MediaRef, str)) or not isinstance(refs, Iterable):
+        raise InvalidTypeError(f"refs must be a list of MediaRef, not {type(refs).__name__}")
     asked = list(refs)
     for position, ref in enumerate(asked):
         if not isinstance(ref, MediaRef):

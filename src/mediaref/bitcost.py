@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -122,7 +122,7 @@ class BitCost:
 
 def read_bit_costs(
     video: str | os.PathLike[str] | Source | VideoIndex,
-    frames: Sequence[int] | None = None,
+    frames: Iterable[int] | None = None,
     *,
     hidden: bool = False,
     threads: int | None = None,
@@ -143,7 +143,7 @@ def read_bit_costs(
 
 def iter_bit_costs(
     video: str | os.PathLike[str] | Source | VideoIndex,
-    frames: Sequence[int],
+    frames: Iterable[int],
     *,
     hidden: bool = False,
     threads: int | None = None,
@@ -155,7 +155,7 @@ def iter_bit_costs(
 
 def bit_costs_or_errors(
     video: str | os.PathLike[str] | Source | VideoIndex,
-    frames: Sequence[int],
+    frames: Iterable[int],
     *,
     hidden: bool = False,
     threads: int | None = None,
@@ -163,8 +163,7 @@ def bit_costs_or_errors(
 ) -> Generator[BitCost | MediaRefError, None, None]:
     """As `iter_bit_costs`, but a frame that cannot be parsed gives its error in its place, and the rest goes on."""
     index = _parsed_index(video, storage_options)
-    index.check(frames)
-    return _iterate(index, frames, resolve_threads(threads), hidden)
+    return _iterate(index, index.check(frames), resolve_threads(threads), hidden)
 
 
 def _parsed_index(
@@ -192,13 +191,13 @@ def _iterate(
     placements: dict[tuple[object, ...], _Placement] = {}  # one for each size that the coded pictures have
     for frame, costs in zip(frames, frame_costs(index, frames, threads, hidden), strict=True):
         if not isinstance(costs, list):
-            yield _error(index, int(frame), costs)
+            yield _error(index, frame, costs)
             continue
         for each in costs:
             size = (each.coded_width, each.coded_height, each.crop)
             if size not in placements:
                 placements[size] = _Placement.of(index, each)
-            yield _bit_cost(index, int(frame), each, placements[size])
+            yield _bit_cost(index, frame, each, placements[size])
 
 
 def _error(index: VideoIndex, frame: int, error: CorruptMediaError | ParseError) -> MediaRefError:

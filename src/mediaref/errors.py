@@ -19,6 +19,10 @@ class InvalidReferenceError(MediaRefError, ValueError):
     """A reference, data URI or argument that cannot mean anything."""
 
 
+class InvalidTypeError(InvalidReferenceError, TypeError):
+    """An argument of a kind that cannot mean anything here: 1.5 or "7" for the number of a frame."""
+
+
 class MediaNotFoundError(MediaRefError, FileNotFoundError, ValueError):
     """The file that a reference names does not exist."""
 

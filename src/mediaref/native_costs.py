@@ -148,7 +148,7 @@ def _frames_in_memory(index: VideoIndex) -> int:
 
 def _windows(frames: Sequence[int], size: int) -> Iterator[list[int]]:
     for begin in range(0, len(frames), size):
-        yield [int(frame) for frame in frames[begin : begin + size]]
+        yield list(frames[begin : begin + size])
 
 
 class _Job:

@@ -107,7 +107,7 @@ class MediaRef(BaseModel):
         from mediaref.tolerance import nearby
 
         decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
-        (ref,) = nearby([self], tolerance_ns, storage_options=storage_options) if tolerance_ns else (self,)
+        (ref,) = nearby([self], tolerance_ns, storage_options=storage_options) if tolerance_ns != 0 else (self,)
         return batch.load(ref, decoding, threads=threads, storage_options=storage_options)
 
     def to_rgb_array(

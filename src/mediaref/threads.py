@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from mediaref.arguments import whole_number
 from mediaref.errors import InvalidReferenceError
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -19,9 +20,10 @@ def resolve_threads(threads: int | None) -> int:
     A DataLoader already runs one process for each worker, so more threads in each would only get in each other's way.
     """
     if threads is not None:
-        if threads < 1:
-            raise InvalidReferenceError(f"threads is {threads}; it must be at least 1, or None to choose")
-        return int(threads)
+        number = whole_number(threads, "threads")
+        if number < 1:
+            raise InvalidReferenceError(f"threads is {number}; it must be at least 1, or None to choose")
+        return number
     data = sys.modules.get("torch.utils.data")  # a worker has imported it long before it can call us
     if data is not None and data.get_worker_info() is not None:
         return 1

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from mediaref.errors import InvalidReferenceError, MediaRefError
+from mediaref.arguments import tolerance
+from mediaref.errors import MediaRefError
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions
 
@@ -23,8 +24,7 @@ def nearby(refs: Iterable[_Ref], tolerance_ns: int, *, storage_options: StorageO
     References to images stay as they are, and so do those that cannot be read: decoding them says why.
     Raises `InvalidReferenceError` (a `ValueError`) for a negative tolerance.
     """
-    if tolerance_ns < 0:
-        raise InvalidReferenceError(f"tolerance_ns is {tolerance_ns}; it must be 0 or more")
+    within = tolerance(tolerance_ns)
     moved = list(refs)
     places: dict[str, list[int]] = {}
     for place, ref in enumerate(moved):
@@ -33,7 +33,7 @@ def nearby(refs: Iterable[_Ref], tolerance_ns: int, *, storage_options: StorageO
     for uri, of_file in places.items():
         asked = [moved[place].pts_ns or 0 for place in of_file]
         try:
-            times = _cheap_times(uri, asked, tolerance_ns, storage_options)
+            times = _cheap_times(uri, asked, within, storage_options)
         except MediaRefError as error:
             _log.debug("%s", error)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mediaref.arguments import whole_number, whole_numbers
 from mediaref.errors import CorruptMediaError, FileChangedError, FrameIndexError, MediaRefError, TimestampError
 from mediaref.storage import Source, StorageOptions, locate
 from mediaref.storage.ranges import Ranges
@@ -178,12 +179,12 @@ class VideoIndex:
 
         It is this index itself where they have been read; the file is read for what is missing. Until then the
         packet table says what is safe to assume. What `ranges` has of the file is not read again.
-        Raises `FileChangedError`.
+        Raises `FileChangedError`, and as `check`.
         """
         from mediaref.video_decoder.headers import are_headers_read, with_headers
         from mediaref.video_decoder.reader import PacketReader
 
-        asked = None if frames is None else list(frames)
+        asked = None if frames is None else self.check(frames)
         latest = cache.indexes.peek(self.identity)
         index = latest if latest is not None and latest.packet_of is self.packet_of else self
         if are_headers_read(index, asked):
@@ -221,8 +222,12 @@ class VideoIndex:
         return 8e9 * float(self.packet_bytes.sum()) / self.duration_ns if self.duration_ns else None
 
     def packets_of(self, frame: int) -> tuple[int, ...]:
-        """Rows of the one or two packets (two when each field has its own) of a frame in `packets`."""
-        first = int(self.packet_of[frame])
+        """Rows of the one or two packets (two when each field has its own) of a frame in `packets`.
+
+        Raises as `check`.
+        """
+        (number,) = self.check([frame])
+        first = int(self.packet_of[number])
         return (first, first + 1) if self.packets.is_second_field[first + 1 : first + 2].any() else (first,)
 
     def to_torchcodec_mappings(self) -> str:
@@ -237,20 +242,28 @@ class VideoIndex:
 
         return frame_mappings(self)
 
-    def check(self, frames: Sequence[int]) -> None:
-        """Raise `FrameIndexError` if one of `frames` is not a frame of this video."""
-        for frame in frames:
+    def check(self, frames: Iterable[int]) -> list[int]:
+        """`frames` as a list of ints, if each is the number of a frame of this video.
+
+        Raises `FrameIndexError` (an `IndexError`) and `InvalidTypeError` (a `TypeError` and a `ValueError`).
+        """
+        numbers = whole_numbers(frames, "frame numbers")
+        for frame in numbers:
             if not 0 <= frame < len(self):
                 raise FrameIndexError(f"{self.source.name}: has no frame {frame}; its {len(self)} frames count from 0")
+        return numbers
 
     def frame_at(self, pts_ns: int) -> int:
-        """The frame on screen at `pts_ns`: the last one that begins at or before it. Raises `TimestampError`."""
+        """The frame on screen at `pts_ns`: the last one that begins at or before it.
+
+        Raises `TimestampError`, and `InvalidTypeError` for what is no whole number of nanoseconds.
+        """
         return int(self.frames_at([pts_ns])[0])
 
     def frames_at(self, pts_ns: ArrayLike) -> NDArray[np.int64]:
         """`frame_at` for many times at once: int64[n]."""
         begin, end = self.span_ns()
-        times = [int(time) for time in np.asarray(pts_ns, dtype=object).reshape(-1)]
+        times = whole_numbers(np.asarray(pts_ns, dtype=object).reshape(-1), "times in nanoseconds")
         for time in times:
             if not begin <= time < end:
                 raise TimestampError(
@@ -260,11 +273,12 @@ class VideoIndex:
         return np.searchsorted(self._begins_ns(), np.array(times, np.int64), side="right") - 1
 
     def has_frame_at(self, pts_ns: int) -> bool:
-        """Whether a frame is on screen at `pts_ns`."""
+        """Whether a frame is on screen at `pts_ns`. Raises `InvalidTypeError`."""
+        time = whole_number(pts_ns, "a time in nanoseconds")
         if self.pts_ns is None:
             return False
         begin, end = self.span_ns()
-        return begin <= pts_ns < end
+        return begin <= time < end
 
     def span_ns(self) -> tuple[int, int]:
         """When the first frame begins and the last one ends, in nanoseconds. Raises `TimestampError`."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from fractions import Fraction
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaref.arguments import whole_numbers
 from mediaref.errors import InvalidReferenceError, MediaRefError, TimestampError
 from mediaref.storage import Source, StorageOptions
 from mediaref.video_decoder.base import (
@@ -85,16 +86,17 @@ class IndexedVideoDecoder(BaseVideoDecoder):
         pixels: NDArray[Any] = self.get_frames_at([key]).data[0]
         return pixels
 
-    def get_frames_at(self, indices: Sequence[int], strategy: BatchDecodingStrategy | str | None = None) -> FrameBatch:
+    def get_frames_at(self, indices: Iterable[int], strategy: BatchDecodingStrategy | str | None = None) -> FrameBatch:
         """Frames by display index, in the order asked, negative ones counted from the end; a stream without timestamps
         has NaN for times.
 
-        Raises `FrameIndexError` (an `IndexError`). `strategy` is accepted for programs written for 0.3; see
+        Raises `FrameIndexError` (an `IndexError`), `InvalidTypeError` (a `TypeError`), and `InvalidReferenceError` for
+        frames of different sizes, which no one array holds. `strategy` is accepted for programs written for 0.3; see
         `BatchDecodingStrategy`.
         """
         BatchDecodingStrategy.check(strategy)
         index, count = self._index, len(self)
-        numbers = [operator.index(frame) for frame in indices]  # a TypeError for what is no whole number
+        numbers = whole_numbers(indices, "frame numbers")
         frames = [number + count if -count <= number < 0 else number for number in numbers]
         index.check(frames)
         data = self._pixels(frames)
@@ -175,16 +177,26 @@ class IndexedVideoDecoder(BaseVideoDecoder):
         for place, frame in enumerate(frames):
             places.setdefault(frame, []).append(place)
         data = np.empty((len(frames), 3, self._index.height, self._index.width), np.uint8)
-        first = True
-        for frame, pixels in self._backend(self._index, list(places), threads=self._threads):
-            if isinstance(pixels, MediaRefError):
-                raise pixels
-            planes = np.moveaxis(np.atleast_3d(pixels), -1, 0)
-            if first and (planes.shape, planes.dtype) != (data.shape[1:], data.dtype):
-                data = np.empty((len(frames), *planes.shape), planes.dtype)
-            first = False
-            data[places[frame]] = planes
+        first: int | None = None
+        with closing(self._backend(self._index, list(places), threads=self._threads)) as decoded:
+            for frame, pixels in decoded:
+                if isinstance(pixels, MediaRefError):
+                    raise pixels
+                planes = np.moveaxis(np.atleast_3d(pixels), -1, 0)
+                if (planes.shape, planes.dtype) != (data.shape[1:], data.dtype):
+                    if first is not None:
+                        raise self._differing(first, data[places[first][0]], frame, planes)
+                    data = np.empty((len(frames), *planes.shape), planes.dtype)
+                first = frame if first is None else first
+                data[places[frame]] = planes
         return data
+
+    def _differing(self, first: int, planes: NDArray[Any], other: int, others: NDArray[Any]) -> InvalidReferenceError:
+        kinds = [f"{each.shape[2]} x {each.shape[1]} ({each.shape[0]} x {each.dtype})" for each in (planes, others)]
+        return InvalidReferenceError(
+            f"{self._index.source.name}: frame {first} is {kinds[0]} and frame {other} {kinds[1]}, which no one array "
+            "holds: the stream changes its size; ask for the frames apart, or use mediaref.video_decoder.decode_frames"
+        )
 
 
 def _content(file: _File) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mediaref.errors import InvalidReferenceError
+from mediaref.arguments import tolerance
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import PacketTable
 
@@ -54,8 +54,9 @@ class DecodePlan:
     spans: tuple[Span, ...]
 
     @classmethod
-    def of(cls, index: VideoIndex, frames: Sequence[int] | NDArray[np.integer]) -> DecodePlan:
-        """Plan for `frames` (display indices, in any order, repeats allowed). Raises `FrameIndexError`.
+    def of(cls, index: VideoIndex, frames: Iterable[int]) -> DecodePlan:
+        """Plan for `frames` (display indices, in any order, repeats allowed). Raises `FrameIndexError`
+        and, for what is no whole number, `InvalidTypeError`.
 
         For each frame, decoding starts at the last packet from which it comes out exactly: an IDR picture, or an
         intra picture with a recovery point if the frame is shown after it, or the beginning of a gradual refresh that
@@ -65,9 +66,9 @@ class DecodePlan:
         predicted from stand-ins are fed where that is cheaper (`Span.stand_ins`). Headers that matter and have not been
         read yet are read now; see `VideoIndex.with_headers`.
         """
-        index.check([int(frame) for frame in frames])
-        index = index.with_headers(int(frame) for frame in frames)
-        wanted = np.unique(np.asarray(frames, np.int64))
+        asked = index.check(frames)
+        index = index.with_headers(asked)
+        wanted = np.unique(np.array(asked, np.int64))
         starts = _starts(index)
         runs: list[_Run] = []
         for frame in sorted(wanted.tolist(), key=lambda frame: index.packet_of[frame]):
@@ -184,16 +185,16 @@ def _bytes(table: PacketTable, rows: NDArray[np.int64]) -> str:
     return f"{int(table.size[rows].sum())} bytes"
 
 
-def packets_to_feed(index: VideoIndex, frames: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+def packets_to_feed(index: VideoIndex, frames: Iterable[int]) -> NDArray[np.int64]:
     """What each of `frames` would cost by itself: the number of packets that its own plan feeds, int64[n].
 
     Five stand-ins (`Span.stand_ins`) count as one packet.
     Raises as `DecodePlan.of`.
     """
-    index.check([int(frame) for frame in frames])
-    index = index.with_headers(int(frame) for frame in frames)
+    asked = index.check(frames)
+    index = index.with_headers(asked)
     starts = _starts(index)
-    return np.array([_span(index, starts.of(int(frame)), [int(frame)]).cost for frame in frames], np.int64)
+    return np.array([_span(index, starts.of(frame), [frame]).cost for frame in asked], np.int64)
 
 
 def nearest_cheap_frames(index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int) -> NDArray[np.int64]:
@@ -204,13 +205,12 @@ def nearest_cheap_frames(index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int
     are the times that were chosen. A tolerance of 0 gives the frames of `VideoIndex.frames_at`.
     Raises `InvalidReferenceError` (a `ValueError`) for a negative tolerance, and `TimestampError`.
     """
-    if tolerance_ns < 0:
-        raise InvalidReferenceError(f"tolerance_ns is {tolerance_ns}; it must be 0 or more")
+    within = tolerance(tolerance_ns)
     exact = index.frames_at(pts_ns)
     begin, end = index.span_ns()
     times = [int(time) for time in np.asarray(pts_ns, dtype=object).reshape(-1)]
-    first = index.frames_at([max(begin, time - tolerance_ns) for time in times])
-    last = index.frames_at([min(end - 1, time + tolerance_ns) for time in times])
+    first = index.frames_at([max(begin, time - within) for time in times])
+    last = index.frames_at([min(end - 1, time + within) for time in times])
     reach = [range(low, high + 1) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
     candidates = sorted(set().union(*reach))
     cost = dict(zip(candidates, packets_to_feed(index, candidates).tolist(), strict=True))

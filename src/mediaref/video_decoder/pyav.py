@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaref.arguments import picture_size
 from mediaref.errors import (
     CorruptMediaError,
     FileChangedError,
@@ -79,7 +80,7 @@ def backend(options: Mapping[str, Any]) -> Backend:
 
 def decode_frames(
     video: Video,
-    frames: Sequence[int] | NDArray[np.integer],
+    frames: Iterable[int],
     *,
     threads: int | None = None,
     size: tuple[int, int] | None = None,
@@ -91,7 +92,8 @@ def decode_frames(
     of their own; `size=(width, height)` scales them by area averaging in the same pass. They are those of a full
     decode, bit for bit. Memory stays bounded however many frames are asked for. `threads` None means the CPUs that
     this process may use; none of them outlives the iterator.
-    Raises what `VideoIndex.open` raises, `FrameIndexError`, and `CorruptMediaError` for a frame that gives no picture.
+    Raises what `VideoIndex.open` raises, `FrameIndexError`, `InvalidReferenceError` for what is no frame number or
+    size, and `CorruptMediaError` for a frame that gives no picture.
     """
     index = VideoIndex.open(video, storage_options=storage_options)
     return _raising(frames_or_errors(index, frames, threads=threads, size=size))
@@ -99,7 +101,7 @@ def decode_frames(
 
 def frames_or_errors(
     index: VideoIndex,
-    frames: Sequence[int] | NDArray[np.integer],
+    frames: Iterable[int],
     *,
     threads: int | None = None,
     size: tuple[int, int] | None = None,
@@ -109,15 +111,15 @@ def frames_or_errors(
 
     With `native` frames are given in the samples that they are stored in, and `size` does not apply.
     """
-    index.check([int(frame) for frame in frames])
+    order = sorted(set(index.check(frames)))
     workers = resolve_threads(threads)
     if size is not None:
-        size = index.orientation.apply_size(*size)
+        size = index.orientation.apply_size(*picture_size(size))
     if index.source.is_remote and index.is_directly_readable:
-        decoded = _from_afar(index, frames, partial(_decoded, threads=workers, size=size, native=native))
+        decoded = _from_afar(index, order, partial(_decoded, threads=workers, size=size, native=native))
     else:
-        decoded = _decoded(DecodePlan.of(index, frames), threads=workers, size=size, native=native)
-    return _in_order(decoded, sorted({int(frame) for frame in frames}))
+        decoded = _decoded(DecodePlan.of(index, order), threads=workers, size=size, native=native)
+    return _in_order(decoded, order)
 
 
 def _decoded(

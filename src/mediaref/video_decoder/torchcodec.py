@@ -82,8 +82,7 @@ class LibraryBackend:
         self, index: VideoIndex, frames: Sequence[int] | NDArray[np.integer], *, threads: int | None = None
     ) -> Generator[Decoded, None, None]:
         """See `Backend`. One frame that cannot be had does not take the others with it."""
-        index.check([int(frame) for frame in frames])
-        order = sorted({int(frame) for frame in frames})
+        order = sorted(set(index.check(frames)))
         return self._decoded(index, order, resolve_threads(threads)) if order else _nothing()
 
     def _decoded(self, index: VideoIndex, order: list[int], threads: int) -> Generator[Decoded, None, None]:
