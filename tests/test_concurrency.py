@@ -18,7 +18,7 @@ import pytest
 
 import codec_video_prep
 import mediaref
-from mediaref import MediaRef, batch_decode, cleanup_cache, read_stats
+from mediaref import MediaRef, ReadStats, batch_decode, cleanup_cache, read_stats
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import VideoIndex, decode_frames
@@ -126,13 +126,25 @@ def test_a_cache_is_usable_in_a_child_that_was_forked_while_a_thread_used_it(cli
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_that_was_forked_while_a_thread_counted_what_it_read_can_count(clip: Clip) -> None:
-    with read_stats._adding:
-        child = os.fork()
-        if child == 0:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(20)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with read_stats._adding:
+            held.set()
+            done.wait()
+
+    counting = threading.Thread(target=hold)
+    counting.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)
+        with ReadStats():
             read_bit_costs(clip("plain"), [3])
-            os._exit(0)
+        os._exit(0)
+    done.set()
+    counting.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,10 @@ class ReadStats:
             batch_decode(refs)
         print(stats)
 
-    Blocks may be nested: each counts what happens in it.
+    Blocks may be nested: each counts what happens in it. What an iterator reads (`iter_decode`, `decode_frames`,
+    `iter_bit_costs`) counts in the blocks in which it is asked for an item, wherever it was made, and so does what it
+    reads ahead then. The same counters may be used for several blocks, also within each other and by several threads at
+    once: they hold the sum, each thing counted once.
     """
 
     #: Bytes read of files, headers of the protocols they came by not included.
@@ -39,56 +42,51 @@ class ReadStats:
     stand_ins_fed: int = 0
     #: Different frames that were decoded.
     frames_returned: int = 0
-    _outer: ReadStats | None = field(default=None, repr=False, compare=False)
-    _token: Token[ReadStats | None] | None = field(default=None, repr=False, compare=False)
 
     def __enter__(self) -> Self:
-        self._outer = _counting.get()
-        self._token = _counting.set(self)
+        _blocks.set((*_blocks.get(), self))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._token is not None
-        _counting.reset(self._token)
-        self._token = None
-
-    def add(
-        self,
-        *,
-        bytes_read: int = 0,
-        requests: int = 0,
-        round_trips: int = 0,
-        packets_fed: int = 0,
-        stand_ins_fed: int = 0,
-        frames_returned: int = 0,
-    ) -> None:
-        """Count, here and in the blocks around."""
-        with _adding:
-            stats: ReadStats | None = self
-            while stats is not None:
-                stats.bytes_read += bytes_read
-                stats.requests += requests
-                stats.round_trips += round_trips
-                stats.packets_fed += packets_fed
-                stats.stand_ins_fed += stand_ins_fed
-                stats.frames_returned += frames_returned
-                stats = stats._outer
+        # Not always the innermost: generators that are in a block of their own may end in any order.
+        blocks = _blocks.get()
+        own = max((place for place, each in enumerate(blocks) if each is self), default=len(blocks))
+        _blocks.set(blocks[:own] + blocks[own + 1 :])
 
 
-def current_stats() -> ReadStats:
-    """The innermost block's counters; some that nobody looks at where there is none."""
-    return _counting.get() or ReadStats()
+def count(
+    *,
+    bytes_read: int = 0,
+    requests: int = 0,
+    round_trips: int = 0,
+    packets_fed: int = 0,
+    stand_ins_fed: int = 0,
+    frames_returned: int = 0,
+) -> None:
+    """Count in the blocks that are open where this is called."""
+    blocks = _blocks.get()
+    if not blocks:
+        return
+    with _adding:
+        for stats in {id(each): each for each in blocks}.values():
+            stats.bytes_read += bytes_read
+            stats.requests += requests
+            stats.round_trips += round_trips
+            stats.packets_fed += packets_fed
+            stats.stand_ins_fed += stand_ins_fed
+            stats.frames_returned += frames_returned
 
 
-_counting: ContextVar[ReadStats | None] = ContextVar("mediaref_read_stats", default=None)
-_adding = threading.Lock()
+_blocks: ContextVar[tuple[ReadStats, ...]] = ContextVar("mediaref_read_stats", default=())
+#: One that its thread may take again: the garbage collector may interrupt the counting to close a decoder.
+_adding = threading.RLock()
 
 
 def _renew_lock() -> None:
     global _adding
-    _adding = threading.Lock()
+    _adding = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -6,8 +6,8 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, suppress
-from contextvars import ContextVar, copy_context
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -168,16 +168,30 @@ class Held(Generic[_Item]):
 
 def held_to_policies(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
     """`items`, each made under the policies that are in force now, wherever they are asked for."""
-    context = copy_context()
+    policies = policies_in_force()
 
     def held() -> Generator[_Item, None, None]:
         try:
-            while (item := context.run(next, items, _END)) is not _END:
+            while True:
+                with _only(policies):
+                    item = next(items, _END)
+                if item is _END:
+                    return
                 yield cast(_Item, item)
         finally:
-            context.run(items.close)
+            with _only(policies):
+                items.close()
 
     return held()
+
+
+@contextmanager
+def _only(policies: tuple[AccessPolicy, ...]) -> Iterator[None]:
+    others = _in_force.set(policies)
+    try:
+        yield
+    finally:
+        _in_force.reset(others)
 
 
 def _denied(uri: str, rule: str) -> AccessDeniedError:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mediaref.errors import CorruptMediaError, MediaRefError, StorageError
-from mediaref.read_stats import current_stats
+from mediaref.read_stats import count
 from mediaref.storage.errors import storage_errors
 from mediaref.storage.remote_file import RangesIgnoredError
 from mediaref.storage.source import Source, Status
@@ -57,7 +57,6 @@ class Ranges:
         self._size = size
         self._resources = ExitStack()
         self._opened: BinaryIO | None = None
-        self._stats = current_stats()
         # What has been fetched: where each piece begins, ascending, and the pieces, which do not overlap.
         self._begins: list[int] = []
         self._pieces: list[bytes] = []
@@ -127,7 +126,7 @@ class Ranges:
                 content = self._file.read(size)
             except OSError as error:
                 raise StorageError(f"{self._source.name}: cannot be read at byte {position}: {error}") from error
-            self._stats.add(bytes_read=len(content), requests=1)
+            count(bytes_read=len(content), requests=1)
             return content
         if self._missing([(position, position + size)]):
             self._fetch(self._missing([(position, max(position + size, min(position + at_least, self.size)))]))
@@ -251,7 +250,7 @@ class Ranges:
             return [error] * len(spans)
         given = [answer for answer in answers if isinstance(answer, bytes)]
         refused = sum(isinstance(answer, _NO_RANGES) for answer in answers)
-        self._stats.add(bytes_read=sum(map(len, given)), requests=len(spans) - refused, round_trips=1)
+        count(bytes_read=sum(map(len, given)), requests=len(spans) - refused, round_trips=1)
         return answers
 
     def _read_from_file(self, span: _Span) -> bytes | Exception:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mediaref import limits
 from mediaref.errors import LimitExceededError
-from mediaref.read_stats import current_stats
+from mediaref.read_stats import count
 from mediaref.storage.errors import storage_errors
 
 
@@ -24,7 +24,6 @@ class RemoteFile(io.RawIOBase):
     def __init__(self, filesystem: Any, path: str, name: str) -> None:
         """Raises `MediaNotFoundError`, `AccessDeniedError`, `StorageError` or `LimitExceededError`."""
         self._filesystem, self._path, self._name = filesystem, path, name
-        self._stats = current_stats()
         self._requests = 0
         with storage_errors(name):
             file = filesystem.open(path, "rb")
@@ -97,7 +96,7 @@ class RemoteFile(io.RawIOBase):
 
     def _count(self, content: bytes) -> None:
         self._requests += 1
-        self._stats.add(bytes_read=len(content), requests=1, round_trips=1)
+        count(bytes_read=len(content), requests=1, round_trips=1)
 
 
 def read_bounded(file: Any, name: str) -> bytes:

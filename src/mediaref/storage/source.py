@@ -19,7 +19,7 @@ from mediaref.errors import (
     MediaNotFoundError,
     MissingDependencyError,
 )
-from mediaref.read_stats import current_stats
+from mediaref.read_stats import count
 from mediaref.storage.access import AccessPolicy, allowed_path, policies_in_force
 from mediaref.storage.errors import storage_errors
 from mediaref.storage.uris import links_of, path_of_file_uri, scheme_of, shorten
@@ -131,7 +131,7 @@ class Source:
 
     def status(self) -> Status:
         """What a remote file is now. Raises as `open`."""
-        current_stats().add(round_trips=1)
+        count(round_trips=1)
         with self.asked() as status:
             return status()
 

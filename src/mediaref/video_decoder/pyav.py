@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextvars import copy_context
 from functools import partial
 from itertools import takewhile
 from queue import SimpleQueue
@@ -25,7 +26,7 @@ from mediaref.errors import (
     MediaRefError,
     UnsupportedBitstreamError,
 )
-from mediaref.read_stats import current_stats
+from mediaref.read_stats import count
 from mediaref.storage import Source, StorageOptions
 from mediaref.storage.ranges import Ranges
 from mediaref.threads import resolve_threads
@@ -226,7 +227,7 @@ def _side_by_side(
         for _ in range(threads):
             idle.put(decoders.enter_context(make()))
         for span in plan.spans:
-            ahead.append(pool.submit(work, span))
+            ahead.append(pool.submit(copy_context().run, work, span))  # what it reads counts for who asks now
             if len(ahead) > threads:
                 yield from ahead.popleft().result()
         while ahead:
@@ -265,7 +266,6 @@ class SpanDecoder:
         """`ranges` has what was fetched of a remote file."""
         self._plan = plan
         self._ranges = ranges
-        self._stats = current_stats()
         self._native = native
         self._index = plan.index
         self._frame_of = {int(self._index.packet_of[f]): int(f) for span in plan.spans for f in span.frames}
@@ -301,7 +301,7 @@ class SpanDecoder:
             try:
                 for row, picture in self._sound_pictures(attempt, wanted):
                     wanted.discard(row)
-                    self._stats.add(frames_returned=1)
+                    count(frames_returned=1)
                     yield self._frame_of[row], self._to_array(picture, size)
                 following = self._plan.in_doubt(attempt)
             except _FalseStartError:
@@ -398,11 +398,11 @@ class SpanDecoder:
     def _pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
         """All pictures that the span's packets decode to, with the rows of their (first) packets."""
         trusted = self._index.parser is not None or span.start == 0
-        fed, latest = 0, -1
+        stand_ins = frozenset(span.stand_ins.tolist())
         self._decoder.refused.clear()
         try:
-            for row, packet in self._packets(span):
-                fed, latest = fed + 1, row
+            for row, packet in self._packets(span, stand_ins):
+                count(packets_fed=1, stand_ins_fed=row in stand_ins)
                 for picture in self._decoder.feed(row, packet):
                     if picture.pts is not None:
                         trusted = trusted or self._is_clean_start(picture.pts, picture, span)
@@ -414,13 +414,12 @@ class SpanDecoder:
             if not trusted:
                 raise _FalseStartError
         finally:
-            self._stats.add(packets_fed=fed, stand_ins_fed=int((span.stand_ins <= latest).sum()))
             self._decoder.reset()
 
-    def _packets(self, span: Span) -> Iterator[tuple[int, VideoPacket]]:
+    def _packets(self, span: Span, stand_ins: Set[int]) -> Iterator[tuple[int, VideoPacket]]:
         """The span's packets, as far as they can be read."""
         try:
-            yield from self._reader.read(span.packets.tolist(), frozenset(span.stand_ins.tolist()))
+            yield from self._reader.read(span.packets.tolist(), stand_ins)
         except FileChangedError:
             raise
         except CorruptMediaError as error:
