@@ -233,10 +233,9 @@ def _with_index(
     source = locate(refs[0][1].uri, storage_options)
     index = recalled(source) if may_recall else None
     if index is not None and all(index.has_frame_at(ref.pts_ns or 0) for _, ref in refs):
-        try:
-            return use(index)
-        except FileChangedError as error:
-            _log.debug("%s", error)
+        found = use(index)
+        if not any(isinstance(each, FileChangedError) for each in found.values()):
+            return found
     if may_be_partial:
         index, is_whole = index_around(source, [ref.pts_ns or 0 for _, ref in refs])
         found = use(index)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from mediaref.errors import (
     MediaRefError,
     UnsupportedBitstreamError,
 )
-from mediaref.native_costs import COSTED_CODECS, frame_costs
+from mediaref.native_costs import COSTED_CODECS, Costs, frame_costs
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.index import VideoIndex
@@ -189,7 +190,7 @@ def _iterate(
     index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool
 ) -> Generator[BitCost | MediaRefError, None, None]:
     placements: dict[tuple[object, ...], _Placement] = {}  # one for each size that the coded pictures have
-    for frame, costs in zip(frames, frame_costs(index, frames, threads, hidden), strict=True):
+    for frame, costs in zip(frames, _costs_or_errors(index, frames, threads, hidden), strict=True):
         if not isinstance(costs, list):
             yield _error(index, frame, costs)
             continue
@@ -200,9 +201,20 @@ def _iterate(
             yield _bit_cost(index, frame, each, placements[size])
 
 
-def _error(index: VideoIndex, frame: int, error: CorruptMediaError | ParseError) -> MediaRefError:
-    if isinstance(error, CorruptMediaError):
-        return CorruptMediaError(f"frame {frame} of {error}")
+def _costs_or_errors(index: VideoIndex, frames: Sequence[int], threads: int, hidden: bool) -> Iterator[Costs]:
+    """As `frame_costs`; an error that ends it is that of each frame that is left."""
+    left = len(frames)
+    try:
+        for costs in frame_costs(index, frames, threads, hidden):
+            yield costs
+            left -= 1
+    except MediaRefError as error:
+        yield from repeat(error, left)
+
+
+def _error(index: VideoIndex, frame: int, error: MediaRefError | ParseError) -> MediaRefError:
+    if isinstance(error, MediaRefError):
+        return type(error)(f"frame {frame} of {error}")
     row = int(index.packet_of[frame])
     return _ERRORS[error.kind](
         f"{index.source.name}: frame {frame} (packet {row}, byte {int(index.packets.position[row])}) stops at byte "

@@ -61,7 +61,15 @@ class Decoding:
     def frames(
         self, index: VideoIndex, frames: Sequence[int], *, threads: int | None = None
     ) -> Generator[Decoded, None, None]:
-        """The pixels of some frames of a video, or their errors, each different one once, in display order."""
+        """The pixels of some frames of a video, or their errors, each different one once, in display order.
+
+        An error that ends all is that of each frame that is left.
+        """
+        return _to_the_end(self._frames(index, frames, threads), frames)
+
+    def _frames(
+        self, index: VideoIndex, frames: Sequence[int], threads: int | None
+    ) -> Generator[Decoded, None, None]:
         from mediaref.video_decoder.backends import find_backend
 
         if self._takes_alpha_from(index):
@@ -95,3 +103,14 @@ class Decoding:
                     yield frame, InvalidReferenceError(f"{wanted} requires uint8 output, not {pixels.dtype}")
                 else:
                     yield frame, images.from_rgb(pixels, wanted)
+
+
+def _to_the_end(decoded: Generator[Decoded, None, None], frames: Sequence[int]) -> Generator[Decoded, None, None]:
+    left = dict.fromkeys(sorted(frames))
+    with closing(decoded):
+        try:
+            for frame, pixels in decoded:
+                del left[frame]
+                yield frame, pixels
+        except MediaRefError as error:
+            yield from ((frame, error) for frame in left)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from mediaref.errors import CorruptMediaError
+from mediaref.errors import MediaRefError
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.reader import PacketReader
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mediaref._native import ChainParser, FrameCosts, ParseError
 
 #: The frames that a packet holds, the hidden ones first, or why it cannot be read or parsed.
-Costs: TypeAlias = "list[FrameCosts] | CorruptMediaError | ParseError"
+Costs: TypeAlias = "list[FrameCosts] | MediaRefError | ParseError"
 
 #: Codecs whose bits are read.
 COSTED_CODECS = ("h264", "hevc", "vp9", "av1")
@@ -88,7 +88,7 @@ class _Window:
         requests: dict[int, tuple[int, list[bytes]]] = {}
         for first, handle, count in zip(firsts.tolist(), sets, counts, strict=True):
             of_frame = list(islice(packets, count))
-            unread = [packet for packet in of_frame if isinstance(packet, CorruptMediaError)]
+            unread = [packet for packet in of_frame if isinstance(packet, MediaRefError)]
             if unread:
                 self._made[first] = unread[0]
             else:
@@ -164,14 +164,14 @@ class _Job:
         self._parser = parser
         self._goes_on = goes_on
         self._packets: list[bytes] = []
-        self._unread: dict[int, CorruptMediaError] = {}
+        self._unread: dict[int, MediaRefError] = {}
 
     def read(self, reader: PacketReader) -> None:
         """Fetch the packets. One that cannot be read is empty: the parser finds it as damaged as what depends on it."""
         packets = reader.read_each(self.rows)
         self._packets = [packet if isinstance(packet, bytes) else b"" for packet in packets]
         self._unread = {
-            row: packet for row, packet in zip(self.rows, packets, strict=True) if isinstance(packet, CorruptMediaError)
+            row: packet for row, packet in zip(self.rows, packets, strict=True) if isinstance(packet, MediaRefError)
         }
 
     def run(self) -> list[Costs]:

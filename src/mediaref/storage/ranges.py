@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import pairwise
+from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -34,6 +36,8 @@ _TAIL_BYTES = ROUND_TRIP_BYTES // 2
 _WASTE = 1 / 11
 #: Waiting before another attempt, in seconds; one attempt more than these is made.
 _PAUSES = (0.1, 0.5)
+#: Into so many parts, all ranges together, what does not come is cut to find out which part of it that is.
+_PARTS = 16
 
 #: Ranges that are asked for at once where a file system does not do so itself.
 _CONNECTIONS = 8
@@ -47,8 +51,8 @@ _NO_RANGES = (AttributeError, NotImplementedError)
 class Ranges:
     """Reads pieces of a file. Use it in a `with` block.
 
-    Of a remote file, what is asked for is fetched and kept until `forget` or the end of the block. Threads may share
-    it for reading what `fetch` has brought.
+    Of a remote file, what is asked for is fetched and kept until `forget` or the end of the block, and so is why it
+    could not be had. Threads may share it for reading what `fetch` has brought.
     """
 
     def __init__(self, source: Source, size: int | None = None) -> None:
@@ -60,6 +64,8 @@ class Ranges:
         # What has been fetched: where each piece begins, ascending, and the pieces, which do not overlap.
         self._begins: list[int] = []
         self._pieces: list[bytes] = []
+        #: Why parts could not be had; the smaller ones of what was cut come later.
+        self._lost: dict[_Span, MediaRefError] = {}
 
     @property
     def name(self) -> str:
@@ -113,7 +119,8 @@ class Ranges:
     def read(self, position: int, size: int, at_least: int = 0) -> bytes:
         """`size` bytes at `position`, fewer where the file ends.
 
-        `at_least` is how much of a remote file is fetched where anything must be. Raises as `fetch`.
+        `at_least` is how much of a remote file is fetched where anything must be. Raises as `fetch`, `StorageError` if
+        the storage has failed at the third attempt, and `CorruptMediaError` for a file that is shorter than it was.
         """
         if self._source.data is not None:
             return self._source.data[position : position + size]
@@ -128,23 +135,29 @@ class Ranges:
                 raise StorageError(f"{self._source.name}: cannot be read at byte {position}: {error}") from error
             count(bytes_read=len(content), requests=1)
             return content
-        if self._missing([(position, position + size)]):
-            self._fetch(self._missing([(position, max(position + size, min(position + at_least, self.size)))]))
-        return self._kept(position, position + size)
+        wanted = (position, position + size)
+        if self._missing([wanted]):
+            if self._why_lost(wanted) is None:
+                self._fetch(self._missing([(position, max(position + size, min(position + at_least, self.size)))]))
+            reason = self._why_lost(wanted)
+            if reason is not None:
+                raise reason
+        return self._kept(*wanted)
 
     def fetch(self, positions: ArrayLike, sizes: ArrayLike, waste: float = _WASTE) -> None:
         """Bring and keep these parts of a remote file, in as few requests as can be without reading much else.
 
-        Gaps between them are read along, the smallest first, up to the share `waste` of what is wanted.
-        Raises `StorageError` if the storage still fails at the third attempt, `CorruptMediaError` for a file that is
-        shorter than it was, and otherwise as `Source.open`.
+        Gaps between them are read along, the smallest first, up to the share `waste` of what is wanted. A part that the
+        storage still does not give at the third attempt is not asked for again: reading it raises why.
+        Raises as `Source.open`.
         """
         if self._source.is_remote:
             begins = np.asarray(positions, np.int64)
             ends = np.minimum(begins + np.asarray(sizes, np.int64), self.size)
             order = np.argsort(begins, kind="stable")
             spans = zip(begins[order].tolist(), ends[order].tolist(), strict=True)
-            self._fetch(coalesced(self._missing(list(spans)), waste))
+            wanted = [span for span in self._missing(list(spans)) if self._why_lost(span) is None]
+            self._fetch(coalesced(wanted, waste), wanted)
 
     def forget(self, beyond: int = 0) -> None:
         """Let go of what was fetched, if it is over so many bytes."""
@@ -205,21 +218,39 @@ class Ranges:
 
     # --- fetching --------------------------------------------------------------------------------------------------
 
-    def _fetch(self, spans: list[_Span]) -> None:
-        for pause in (*_PAUSES, None):
-            failed: dict[_Span, StorageError] = {}
-            for span, answer in zip(spans, self._answers(spans), strict=True):
-                try:
-                    self._keep(span[0], self._checked(span, answer))
-                except StorageError as error:
-                    failed[span] = error
+    def _fetch(self, spans: list[_Span], wanted: Sequence[_Span] = ()) -> None:
+        """Fetch `spans`, which were put together from those `wanted`: a bad part of one is found by cutting it."""
+        failed = self._failing(spans)
+        for pause in _PAUSES:
             if not failed:
                 return
-            spans, first = list(failed), next(iter(failed.values()))
-            if pause is None:
-                raise first
-            _log.info("%s; trying again", first)
+            _log.info("%s; trying again", next(iter(failed.values())))
             time.sleep(pause)
+            failed = self._failing(list(failed))
+        while failed:
+            self._lost.update(failed)
+            parts = [part for span in failed for part in _cut(span, wanted, max(2, _PARTS // len(failed)))]
+            failed = self._failing(parts)
+            if len(failed) == len(parts):
+                return  # nothing at all comes any more
+
+    def _failing(self, spans: list[_Span]) -> dict[_Span, MediaRefError]:
+        """Ask for `spans` and keep what comes; why the others do not."""
+        failed: dict[_Span, MediaRefError] = {}
+        for span, answer in zip(spans, self._answers(spans), strict=True):
+            try:
+                self._keep(span[0], self._checked(span, answer))
+            except (StorageError, CorruptMediaError) as error:
+                failed[span] = error
+        return failed
+
+    def _why_lost(self, span: _Span) -> MediaRefError | None:
+        """Why some of what is missing of `span` could not be had; None if it has not been asked for."""
+        for begin, end in self._missing([span]):
+            for (lost_from, lost_to), error in reversed(self._lost.items()):
+                if begin < lost_to and lost_from < end:
+                    return error
+        return None
 
     def _answers(self, spans: list[_Span]) -> list[Any]:
         """What the storage gives for each of `spans`: bytes or an error."""
@@ -274,6 +305,14 @@ class Ranges:
                 "changed since it was indexed, or its server does not give ranges rightly"
             )
         return content
+
+
+def _cut(span: _Span, wanted: Sequence[_Span], most: int) -> list[_Span]:
+    """Up to `most` parts of `span` that hold all of `wanted`, which ascend, in it; none if there is only one of them."""
+    first, end = (bisect_left(wanted, edge, key=itemgetter(0)) for edge in span)
+    edges = np.linspace(first, end, min(most, end - first) + 1).astype(np.int64).tolist()
+    parts = [(wanted[begin][0], wanted[behind - 1][1]) for begin, behind in pairwise(edges)]
+    return parts if len(parts) > 1 else []
 
 
 def _reads_ahead(filesystem: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError, FileChangedError
+from mediaref.errors import CorruptMediaError, FileChangedError, StorageError
 from mediaref.video_decoder.packets import HEADER_COLUMNS, PacketTable
 from mediaref.video_decoder.parameter_sets import decoder_headers
 
@@ -199,7 +199,7 @@ def _chunks(index: VideoIndex, rows: Sequence[int], reader: PacketReader) -> Ite
                 chunk, size = [], 0
     except FileChangedError:
         raise
-    except CorruptMediaError as error:
+    except (CorruptMediaError, StorageError) as error:
         _log.debug("%s", error)
     if chunk:
         yield chunk

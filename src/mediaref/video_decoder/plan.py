@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mediaref.arguments import tolerance
+from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import PacketTable
 
@@ -54,7 +55,7 @@ class DecodePlan:
     spans: tuple[Span, ...]
 
     @classmethod
-    def of(cls, index: VideoIndex, frames: Iterable[int]) -> DecodePlan:
+    def of(cls, index: VideoIndex, frames: Iterable[int], ranges: Ranges | None = None) -> DecodePlan:
         """Plan for `frames` (display indices, in any order, repeats allowed). Raises `FrameIndexError`
         and, for what is no whole number, `InvalidTypeError`.
 
@@ -64,10 +65,10 @@ class DecodePlan:
         headers are read: by the reference lists and marking of H.264, the reference picture sets of HEVC, the reference
         slots and contexts of VP9, the reference slots of AV1. For reference pictures of H.264 that the frames are not
         predicted from stand-ins are fed where that is cheaper (`Span.stand_ins`). Headers that matter and have not been
-        read yet are read now; see `VideoIndex.with_headers`.
+        read yet are read now; see `VideoIndex.with_headers`, also for `ranges`.
         """
         asked = index.check(frames)
-        index = index.with_headers(asked)
+        index = index.with_headers(asked, ranges)
         wanted = np.unique(np.array(asked, np.int64))
         starts = _starts(index)
         runs: list[_Run] = []
@@ -117,6 +118,12 @@ class DecodePlan:
         if len(whole) > len(span.packets) or len(span.stand_ins):
             return Span(whole, span.frames)
         return self.earlier(span) if table.recovery_frames[span.start] else None
+
+    def without(self, row: int, span: Span) -> Span | None:
+        """What gives those frames of `span` that do not depend on the packet `row`, which cannot be read, if any."""
+        needed = ((frame, packets_for(self.index, span.start, {*self.index.packets_of(frame)})) for frame in span.frames)
+        frames = [int(frame) for frame, rows in needed if row not in rows]
+        return _span(self.index, span.start, frames) if frames else None
 
     def __repr__(self) -> str:
         fed = f"{len(self.packets)} of {len(self.index.packets)} packets fed"

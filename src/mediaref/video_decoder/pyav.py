@@ -24,6 +24,7 @@ from mediaref.errors import (
     FileChangedError,
     InvalidReferenceError,
     MediaRefError,
+    StorageError,
     UnsupportedBitstreamError,
 )
 from mediaref.read_stats import count
@@ -166,8 +167,7 @@ def _from_afar(
                 with check:
                     ranges.fetch(table.position[rows], table.size[rows], _WASTE_OF_UNREAD)
                 check = nullcontext()
-                index = index.with_headers(share, ranges)
-            plan = DecodePlan.of(index, share)
+            plan = DecodePlan.of(index, share, ranges)
             with check:
                 ranges.fetch(table.position[plan.packets], table.size[plan.packets])
             check = nullcontext()
@@ -270,6 +270,8 @@ class SpanDecoder:
         self._index = plan.index
         self._frame_of = {int(self._index.packet_of[f]): int(f) for span in plan.spans for f in span.frames}
         self._threads = threads
+        #: The first packet of the latest attempt that could not be read, and why.
+        self._unread: tuple[int, MediaRefError] | None = None
         self._resources = ExitStack()
 
     def __enter__(self) -> SpanDecoder:
@@ -294,10 +296,11 @@ class SpanDecoder:
         turning.
         """
         wanted = {int(self._index.packet_of[frame]) for frame in span.frames}
-        self._unread: CorruptMediaError | None = None
+        unread: dict[int, MediaRefError] = {}  # why packets cannot be read
+        because: dict[int, MediaRefError] = {}  # and of which frames that is the reason, by their packets
         following: Span | None = span
-        while following is not None and wanted and not self._unread:
-            attempt, following = following, None
+        while following is not None and wanted:
+            attempt, following, self._unread = following, None, None
             try:
                 for row, picture in self._sound_pictures(attempt, wanted):
                     wanted.discard(row)
@@ -307,18 +310,26 @@ class SpanDecoder:
             except _FalseStartError:
                 _log.debug("%s: packet %d is no place to start; starting earlier", self._name, attempt.start)
                 following = self._plan.earlier(attempt)
+            if self._unread is not None:
+                row, error = self._unread
+                following = None if row in unread else self._plan.without(row, attempt)
+                unread[row] = error
+                others = [] if following is None else self._index.packet_of[following.frames].tolist()
+                because = dict.fromkeys(wanted.difference(others), error) | because
         if wanted:
             self._decoder.is_sound = False
         for row in sorted(wanted):
-            yield (
-                self._frame_of[row],
-                self._unread
-                or CorruptMediaError(
-                    f"{self._name}: frame {self._frame_of[row]} (packet {row}, byte "
-                    f"{int(self._index.packets.position[row])}) does not decode: the data is damaged, or pictures that "
-                    "it depends on are missing"
-                ),
-            )
+            yield self._frame_of[row], self._error(row, because.get(row))
+
+    def _error(self, row: int, cause: MediaRefError | None) -> MediaRefError:
+        """Why the frame of packet `row` does not come; its `cause` is that of a packet which cannot be read."""
+        frame = self._frame_of[row]
+        if cause is not None:
+            return type(cause)(f"frame {frame} of {cause}")
+        return CorruptMediaError(
+            f"{self._name}: frame {frame} (packet {row}, byte {int(self._index.packets.position[row])}) does not "
+            "decode: the data is damaged, or pictures that it depends on are missing"
+        )
 
     def _to_array(self, picture: VideoFrame, size: tuple[int, int] | None) -> NDArray[Any] | MediaRefError:
         try:
@@ -418,12 +429,17 @@ class SpanDecoder:
 
     def _packets(self, span: Span, stand_ins: Set[int]) -> Iterator[tuple[int, VideoPacket]]:
         """The span's packets, as far as they can be read."""
+        at = 0
         try:
-            yield from self._reader.read(span.packets.tolist(), stand_ins)
+            for packet in self._reader.read(span.packets.tolist(), stand_ins):
+                yield packet
+                at += 1
         except FileChangedError:
             raise
-        except CorruptMediaError as error:
-            self._unread = error  # of the frames that do not come because of it
+        except (CorruptMediaError, StorageError) as error:
+            if isinstance(error, StorageError) and not self._index.is_directly_readable:
+                raise  # every other attempt would open the file anew, and wait as long
+            self._unread = int(span.packets[at]), error
 
     def _is_clean_start(self, row: int, picture: VideoFrame, span: Span) -> bool:
         """Containers mark keyframes falsely at times: where only they tell, ask the decoder about the first picture."""

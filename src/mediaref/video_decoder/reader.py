@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import CorruptMediaError
+from mediaref.errors import CorruptMediaError, FileChangedError, MediaRefError, StorageError
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.index import VideoIndex
@@ -86,22 +86,26 @@ class PacketReader:
             return self._read_together(rows)
         return (bytes(packet) for _, packet in self._demuxed(rows))
 
-    def read_each(self, rows: Sequence[int]) -> list[bytes | CorruptMediaError]:
-        """The bytes of each packet of `rows`, which must ascend, or why it cannot be read."""
-        packets: list[bytes | CorruptMediaError] = []
+    def read_each(self, rows: Sequence[int]) -> list[bytes | MediaRefError]:
+        """The bytes of each packet of `rows`, which must ascend, or why it cannot be read. Raises `FileChangedError`."""
+        packets: list[bytes | MediaRefError] = []
         try:
             packets.extend(self.read_bytes(rows))
-        except CorruptMediaError as error:
+        except FileChangedError:
+            raise
+        except (CorruptMediaError, StorageError) as error:
             rest = rows[len(packets) :]
             # Looking for each of them in a container would mean to read it from the start, time and again.
             each = map(self._bytes_or_error, rest) if self._index.is_directly_readable else [error] * len(rest)
             packets.extend(each)
         return packets
 
-    def _bytes_or_error(self, row: int) -> bytes | CorruptMediaError:
+    def _bytes_or_error(self, row: int) -> bytes | MediaRefError:
         try:
             (content,) = self.read_bytes([row])
-        except CorruptMediaError as error:
+        except FileChangedError:
+            raise
+        except (CorruptMediaError, StorageError) as error:
             return error
         return content
 
@@ -121,7 +125,13 @@ class PacketReader:
                 while not is_in_memory and last < len(batch) and begins[last] == end:
                     end += sizes[last]
                     last += 1
-                block = self._ranges.read(begins[first], end - begins[first])
+                try:
+                    block = self._ranges.read(begins[first], end - begins[first])
+                except StorageError:
+                    if last == first + 1:
+                        raise
+                    last = first + 1  # it may be another of them that the disk does not give
+                    block = self._ranges.read(begins[first], sizes[first])
                 at = 0
                 for row, size in zip(batch[first:last].tolist(), sizes[first:last], strict=True):
                     content = block[at : at + size]
@@ -154,7 +164,7 @@ class PacketReader:
         for batch in np.split(asked, np.flatnonzero(np.diff(batches)) + 1):
             if is_remote:
                 if self._shared is None:
-                    self._ranges.forget()
+                    self._ranges.forget(beyond=_FETCHED_BYTES)
                 with self._index.checked_meanwhile() if self._is_to_check else nullcontext():
                     self._ranges.fetch(table.position[batch], table.size[batch])
                 self._is_to_check = False
