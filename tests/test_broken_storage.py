@@ -72,7 +72,7 @@ def test_one_bad_range_costs_only_the_frame_in_it(server: WebServer, site: Path,
     server.holes.add(byte)
     refs = refs_to(index.source.uri, index, FRAMES)
     assert_only_lost(load(refs, on_error="skip"), site, FRAMES, {bad})
-    with pytest.raises(StorageError, match=rf"long\.mp4.* frame {bad} of .*long\.mp4: bytes \d+ to \d+: cannot be read"):
+    with pytest.raises(StorageError, match=rf"frame {bad} of .*long\.mp4: bytes \d+ to \d+: cannot be read"):
         load(refs)
 
 
@@ -97,9 +97,7 @@ def test_bit_costs_of_frames_that_cannot_be_fetched_are_skipped(server: WebServe
     assert [frame for frame, cost in zip(FRAMES, costs, strict=True) if cost is None] == [bad]
 
 
-def test_a_server_that_is_gone_is_given_up_soon(
-    server: WebServer, site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_gone_is_given_up_soon(server: WebServer, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each share of the file is not waited for anew."""
     monkeypatch.setattr(pyav, "_FETCHED_BYTES", 10_000)
     with WebServer(site).running() as other:
@@ -107,12 +105,13 @@ def test_a_server_that_is_gone_is_given_up_soon(
         refs = refs_to(index.source.uri, index, FRAMES)
         stream = iter_decode(refs, on_error="skip", threads=1)
         found = [next(stream)]
-        other.broken = True
+        other.is_gone = True
         asked = len(other.requests)
         found += list(stream)
-        assert len(other.requests) - asked < 30
+        assert len(other.requests) - asked < 60  # the client asks twice where a connection is closed
     came = [pixels is not None for pixels in found]
-    assert came[0] and not came[-1]
+    assert came[0]
+    assert not came[-1]
     assert came == sorted(came, reverse=True)
     assert_only_lost(found, site, FRAMES, set(FRAMES[sum(came) :]))
 
@@ -134,8 +133,9 @@ def test_a_bad_sector_costs_only_the_frame_in_it(site: Path, monkeypatch: pytest
     bad, byte = a_packet_that_no_picture_refers_to(index)
     scratched = type("Scratched", (_Scratched,), {"sector": range(byte, byte + 1)})
     refs = refs_to(index.source.uri, index, FRAMES)
+    opened = Source.open
     with monkeypatch.context() as patch:
-        patch.setattr(Source, "open", lambda source: scratched(source.path))
+        patch.setattr(Source, "open", lambda source: scratched(source.path) if source.path else opened(source))
         found = batch_decode(refs, on_error="skip")
         costs = batch_bit_costs(refs, on_error="skip")
         with pytest.raises(StorageError, match=rf"frame {bad} of .*long\.mp4: cannot be read at byte .*Input/output"):

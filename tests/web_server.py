@@ -39,6 +39,8 @@ class WebServer:
         self.folder = folder
         self.requests: list[tuple[str, str, str | None]] = []
         self.busy, self.counting = 0, threading.Lock()
+        self.holes: set[int] = set()
+        self.is_gone = False  # then it hangs up on whoever asks
         self.paired: set[str] = set()
         self.pair = threading.Barrier(2, timeout=20)
         self.released = threading.Event()  # set at the end, so that no slow answer outlives its test
@@ -77,6 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.site.requests.append((self.command, self.path, self.headers.get("Range")))
+        if self.site.is_gone:
+            self.close_connection = True
+            return
         kind, _, rest = unquote(self.path).lstrip("/").partition("/")
         with self.site.counting:
             self.site.round_trips += not self.site.busy
@@ -183,6 +188,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Ranges; every range that is asked for breaks off half-way the first time."""
         once = (self.command, self.path, self.headers.get("Range"))
         self._is_cut = self.command == "GET" and self.site.requests.count(once) == 1
+        self._files(name)
+
+    def _holed(self, name: str) -> None:
+        """Ranges; each that has one of the site's `holes` in it breaks off half-way, every time."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        self._is_cut = asked is not None and any(int(asked[1]) <= hole <= int(asked[2]) for hole in self.site.holes)
         self._files(name)
 
     def _drips(self, name: str) -> None:

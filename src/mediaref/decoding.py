@@ -67,9 +67,7 @@ class Decoding:
         """
         return _to_the_end(self._frames(index, frames, threads), frames)
 
-    def _frames(
-        self, index: VideoIndex, frames: Sequence[int], threads: int | None
-    ) -> Generator[Decoded, None, None]:
+    def _frames(self, index: VideoIndex, frames: Sequence[int], threads: int | None) -> Generator[Decoded, None, None]:
         from mediaref.video_decoder.backends import find_backend
 
         if self._takes_alpha_from(index):

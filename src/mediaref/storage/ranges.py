@@ -308,7 +308,7 @@ class Ranges:
 
 
 def _cut(span: _Span, wanted: Sequence[_Span], most: int) -> list[_Span]:
-    """Up to `most` parts of `span` that hold all of `wanted`, which ascend, in it; none if there is only one of them."""
+    """Up to `most` parts of `span` that hold all of `wanted`, which ascend, in it; none where that is only one."""
     first, end = (bisect_left(wanted, edge, key=itemgetter(0)) for edge in span)
     edges = np.linspace(first, end, min(most, end - first) + 1).astype(np.int64).tolist()
     parts = [(wanted[begin][0], wanted[behind - 1][1]) for begin, behind in pairwise(edges)]

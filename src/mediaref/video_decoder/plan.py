@@ -121,9 +121,9 @@ class DecodePlan:
 
     def without(self, row: int, span: Span) -> Span | None:
         """What gives those frames of `span` that do not depend on the packet `row`, which cannot be read, if any."""
-        needed = ((frame, packets_for(self.index, span.start, {*self.index.packets_of(frame)})) for frame in span.frames)
-        frames = [int(frame) for frame, rows in needed if row not in rows]
-        return _span(self.index, span.start, frames) if frames else None
+        index, start = self.index, span.start
+        frames = [n for n in span.frames.tolist() if row not in packets_for(index, start, set(index.packets_of(n)))]
+        return _span(index, start, frames) if frames else None
 
     def __repr__(self) -> str:
         fed = f"{len(self.packets)} of {len(self.index.packets)} packets fed"

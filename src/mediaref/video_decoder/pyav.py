@@ -157,8 +157,8 @@ def _from_afar(
 ) -> Generator[Decoded, None, None]:
     """Fetch all packets that some frames of a remote file need at once, plan and decode; then those of the next."""
     table = index.packets
-    check: AbstractContextManager[None] = index.checked_meanwhile()  # while the first is fetched
     for share in _shares(index, frames):
+        check: AbstractContextManager[None] = index.checked_meanwhile()
         with Ranges(index.source, index.file_size) as ranges:
             index = index.with_headers(())  # what is known of it by now
             unread = [np.arange(run.start, run.stop) for run in unread_runs(index, share)]

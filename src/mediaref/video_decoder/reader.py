@@ -87,7 +87,10 @@ class PacketReader:
         return (bytes(packet) for _, packet in self._demuxed(rows))
 
     def read_each(self, rows: Sequence[int]) -> list[bytes | MediaRefError]:
-        """The bytes of each packet of `rows`, which must ascend, or why it cannot be read. Raises `FileChangedError`."""
+        """The bytes of each packet of `rows`, which must ascend, or why it cannot be read.
+
+        Raises `FileChangedError`.
+        """
         packets: list[bytes | MediaRefError] = []
         try:
             packets.extend(self.read_bytes(rows))
