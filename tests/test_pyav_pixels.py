@@ -312,15 +312,14 @@ def test_the_same_bytes_presented_twice_are_told_apart(clip: Clip) -> None:
     assert table.match(found, 5) is None
 
 
-def test_packets_that_are_gone_are_named(clip: Clip, tmp_path: Path) -> None:
-    path = tmp_path / "cut.mp4"
-    shutil.copy(clip("plain"), path)
-    index = VideoIndex.open(path)
-    row = int(np.argmax(index.packets.position))
-    with PacketReader(index) as packets:
-        os.truncate(path, int(index.packets.position[row]) + 3)
-        with pytest.raises(CorruptMediaError, match=rf"cut\.mp4: packet {row} \(byte"):
-            list(packets.read([row]))
+def test_packets_that_are_gone_are_named(clip: Clip) -> None:
+    index = VideoIndex.open(clip("plain"))
+    beyond = dataclasses.replace(index.packets, position=index.packets.position + clip("plain").stat().st_size)
+    with (
+        PacketReader(dataclasses.replace(index, packets=beyond)) as packets,
+        pytest.raises(CorruptMediaError, match=r"plain\.mp4: packet 23 \(byte \d+\) of \d+ bytes is cut short"),
+    ):
+        list(packets.read([23]))
 
 
 def test_an_index_is_not_used_on_another_file(clip: Clip, tmp_path: Path) -> None:

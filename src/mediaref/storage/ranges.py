@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mediaref.errors import CorruptMediaError, MediaRefError, StorageError
+from mediaref.errors import CorruptMediaError, FileChangedError, MediaRefError, StorageError
 from mediaref.read_stats import count
 from mediaref.storage.errors import storage_errors
 from mediaref.storage.remote_file import RangesIgnoredError
-from mediaref.storage.source import Source, Status
+from mediaref.storage.source import Source, Status, file_identity
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,10 +55,14 @@ class Ranges:
     could not be had. Threads may share it for reading what `fetch` has brought.
     """
 
-    def __init__(self, source: Source, size: int | None = None) -> None:
-        """`size` is that of the file, where it is known."""
+    def __init__(self, source: Source, size: int | None = None, identity: Hashable | None = None) -> None:
+        """`size` is that of the file, where it is known; `identity` says which file it must be (`Source.identity`).
+
+        With an identity all that reads and fetches raises `FileChangedError` when the file is another one by then.
+        """
         self._source = source
         self._size = size
+        self._identity = identity
         self._resources = ExitStack()
         self._opened: BinaryIO | None = None
         # What has been fetched: where each piece begins, ascending, and the pieces, which do not overlap.
@@ -128,11 +132,14 @@ class Ranges:
         if size <= 0:
             return b""
         if not self._source.is_remote:
+            file = self._file
             try:
-                self._file.seek(position)
-                content = self._file.read(size)
+                file.seek(position)
+                content = file.read(size)
             except OSError as error:
                 raise StorageError(f"{self._source.name}: cannot be read at byte {position}: {error}") from error
+            if self._identity is not None:
+                self._check(file_identity(os.fstat(file.fileno())))  # of what was read, whatever its path is now
             count(bytes_read=len(content), requests=1)
             return content
         wanted = (position, position + size)
@@ -220,6 +227,19 @@ class Ranges:
 
     def _fetch(self, spans: list[_Span], wanted: Sequence[_Span] = ()) -> None:
         """Fetch `spans`, which were put together from those `wanted`: a bad part of one is found by cutting it."""
+        if self._identity is None or not spans:
+            self._bring(spans, wanted)
+            return
+        # What the file is now is asked for at the same time: what comes is not to be trusted before.
+        with self._source.asked() as status:
+            self._bring(spans, wanted)
+            self._check(status().identity)
+
+    def _check(self, identity: Hashable) -> None:
+        if identity != self._identity:
+            raise FileChangedError(f"{self._source.name}: has changed since it was indexed; index it again")
+
+    def _bring(self, spans: list[_Span], wanted: Sequence[_Span]) -> None:
         failed = self._failing(spans)
         for pause in _PAUSES:
             if not failed:

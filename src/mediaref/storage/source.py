@@ -114,8 +114,7 @@ class Source:
             return ("data", hashlib.sha256(self.data).digest())
         if self.path is not None:
             with storage_errors(self.name):
-                status = os.stat(self.path)  # noqa: PTH116 - the inode and nanoseconds are what is wanted
-            return ("file", status.st_dev, status.st_size, status.st_mtime_ns, status.st_ino)
+                return file_identity(os.stat(self.path))  # noqa: PTH116 - the inode and nanoseconds are what is wanted
         return self.status().identity
 
     @property
@@ -242,7 +241,15 @@ def locate_trusted(uri: str | os.PathLike[str] | DataURI, storage_options: Stora
     path = _local_path(text)
     if not path:
         raise InvalidReferenceError("the uri is empty: there is nothing to open")
+    if not Path(path).is_absolute():  # it stays the same file when the process changes its directory
+        with storage_errors(shorten(text)):
+            path = os.path.join(Path.cwd(), path)  # noqa: PTH118 - a slash at its end says that it is a folder
     return Source(text, path=path)
+
+
+def file_identity(status: os.stat_result) -> Hashable:
+    """`Source.identity` of a local file that the system says this of."""
+    return ("file", status.st_dev, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _local_path(uri: str) -> str:

@@ -89,10 +89,10 @@ def _contents(
         return None
     codec = stream.codec_context.codec.canonical_name
     table = told.table
-    if int((table.position + table.size).max()) > ranges.size:
-        return None  # the file is cut off: a pass over its packets finds out what is left
     check_limits(table, None, source.name)
     first = ranges.read(int(table.position[0]), int(table.size[0]))
+    if len(first) < table.size[0]:
+        return None
     extradata = stream.codec_context.extradata or b""
     known = FirstHeaders.read(codec, extradata, first)
     parser, table = known.parser, known.put_into(table)
@@ -110,6 +110,9 @@ def _contents(
     if picture is None:
         return None
     check_limits(table, picture, source.name)
+    missing = int(np.count_nonzero(table.position + table.size > ranges.size))
+    if missing:  # a pass over the packets would not know when their frames are shown, and take others for them
+        _log.warning("%s: the file is cut off: %d of its %d packets are not in it", source.name, missing, len(table))
     return Contents(
         codec=codec,
         stream=told.stream,
@@ -124,7 +127,7 @@ def _contents(
         has_constant_sets=stream.codec_context.codec_tag in CONSTANT_SETS,
         is_directly_readable=True,
         file_size=ranges.size,
-        description=Source(source.uri, data=tables.description(track_id)),
+        description=tables.description(track_id),
         decoder=stream.codec_context,
         parts=tables.parts if isinstance(tables, Segment) else None,
     )

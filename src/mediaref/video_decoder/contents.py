@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mediaref import limits
 from mediaref.errors import LimitExceededError
-from mediaref.storage import Source
 from mediaref.video_decoder.packets import PacketTable
 from mediaref.video_decoder.picture import Picture
 
@@ -36,7 +35,7 @@ class Contents:
     has_constant_sets: bool
     is_directly_readable: bool
     file_size: int | None
-    description: Source | None
+    description: bytes | None
     #: A decoder of the stream that has decoded nothing, or its first picture, if there is one.
     decoder: VideoCodecContext | None
     #: Where the packets lie, if they are only the first one and those of some parts of the file.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mediaref import limits
 from mediaref.errors import CorruptMediaError
+from mediaref.storage import Source
 from mediaref.video_decoder.cache import idle_decoders
 from mediaref.video_decoder.container import import_av, opened, translated_errors
 from mediaref.video_decoder.padded_packet import padded_packet
@@ -38,7 +39,8 @@ class FrameDecoder:
         self, index: VideoIndex, codec: VideoCodecContext, *, threads: int = 1, name: str | None = None
     ) -> None:
         """`codec` is that of the opened stream; `name` that of a decoder which FFmpeg would not choose."""
-        self._name = index.source.name
+        #: What messages call the video.
+        self.name = index.source.name
         self._headers = index.headers
         self._header_rows = sorted(row for row, headers in index.headers.items() if headers)
         self._next = 0  # rows before this one have been fed, or their headers have
@@ -92,7 +94,7 @@ class FrameDecoder:
             # Each frame thread has a packet, and the error is that of some.
             self.refused.update(range(self._latest - self._threads + 1, self._latest + 1))
             try:
-                with translated_errors(self._name):
+                with translated_errors(self.name):
                     raise error
             except CorruptMediaError as ours:
                 _log.warning("%s", ours)  # the frames that are missing because of it are reported by their numbers
@@ -123,8 +125,11 @@ def frame_decoder(index: VideoIndex, threads: int, name: str | None = None) -> I
     is_kept = threads == 1 and name is None and _is_steady(index)
     decoder = idle_decoders.take(_key(index)) if is_kept else None
     if decoder is None:
-        with opened(index.description or index.source) as (_, stream):
+        source = index.source
+        described = source if index.description is None else Source(source.uri, data=index.description)
+        with opened(described) as (_, stream):
             decoder = FrameDecoder(index, stream.codec_context, threads=threads, name=name)
+    decoder.name = index.source.name  # the file may have had another one
     yield decoder
     if is_kept and decoder.is_sound:
         _keep(index, decoder)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mediaref.arguments import whole_number, whole_numbers
-from mediaref.errors import CorruptMediaError, FileChangedError, FrameIndexError, MediaRefError, TimestampError
+from mediaref.errors import CorruptMediaError, FileChangedError, FrameIndexError, TimestampError
 from mediaref.storage import Source, StorageOptions, locate
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder import cache
@@ -42,8 +41,9 @@ class VideoIndex:
     honoured). Make one with `VideoIndex.open`; it holds no open file and may be shared by threads.
     """
 
+    #: Where the file is: the name that it was asked for by.
     source: Source
-    #: `source.identity()` when the video was indexed.
+    #: What it is: `source.identity()` when the video was indexed.
     identity: Hashable = field(repr=False)
     #: FFmpeg's name of the codec: `h264`, `hevc`, `vp9`, `av1`, ...
     codec: str
@@ -81,7 +81,7 @@ class VideoIndex:
     #: Most frames that are decoded before some frame and shown after it; at most 16.
     reorder_depth: int
     #: A file of the same track without its packets, for a decoder to be made from; None: that takes the file itself.
-    description: Source | None = field(repr=False)
+    description: bytes | None = field(repr=False)
 
     def __post_init__(self) -> None:
         self.packet_of.setflags(write=False)
@@ -153,26 +153,12 @@ class VideoIndex:
 
     def check_unchanged(self) -> None:
         """Raise `FileChangedError` if the file is not the one that was indexed, as far as its storage tells."""
-        if self.source.data is None:
-            self._check(self.source.identity())
-
-    @contextmanager
-    def checked_meanwhile(self) -> Iterator[None]:
-        """As `check_unchanged`, at the end of the block: what a remote file is now is asked for while it runs.
-
-        What is read in the block is not to be trusted before. A file that has changed explains why it cannot be read.
-        """
-        with self.source.asked() as status:
-            try:
-                yield
-            except MediaRefError:
-                self._check(status().identity)
-                raise
-            self._check(status().identity)
-
-    def _check(self, identity: Hashable) -> None:
-        if identity != self.identity:
+        if self.source.data is None and self.source.identity() != self.identity:
             raise FileChangedError(f"{self.source.name}: has changed since it was indexed; index it again")
+
+    def _asked_as(self, source: Source) -> VideoIndex:
+        """This index for the same file by the name `source`: the one that it was indexed by may be gone."""
+        return self if self.source == source else replace(self, source=source)
 
     def with_headers(self, frames: Iterable[int] | None = None, ranges: Ranges | None = None) -> VideoIndex:
         """This index with the headers of all packets that a plan for `frames` depends on (None: of all packets).
@@ -186,7 +172,7 @@ class VideoIndex:
 
         asked = None if frames is None else self.check(frames)
         latest = cache.indexes.peek(self.identity)
-        index = latest if latest is not None and latest.packet_of is self.packet_of else self
+        index = self if latest is None or latest.packet_of is not self.packet_of else latest._asked_as(self.source)
         if are_headers_read(index, asked):
             return index
         with PacketReader(index, ranges) as reader:
@@ -323,12 +309,16 @@ def recalled(source: Source) -> VideoIndex | None:
     `FileChangedError`.
     """
     identity = cache.identities.peek(source.key) if source.is_remote else None
-    return None if identity is None else cache.indexes.peek(identity)
+    index = None if identity is None else cache.indexes.peek(identity)
+    return None if index is None else index._asked_as(source)
 
 
 def kept(source: Source, identity: Hashable, make: Callable[[], VideoIndex]) -> VideoIndex:
     """The index in the cache, or the one that `make` makes, which is kept there."""
-    index = cache.indexes.get(identity, make)
+    found = cache.indexes.get(identity, make)
+    index = found._asked_as(source)
+    if index is not found:
+        cache.indexes.put(identity, index)  # whoever asks by this name again gets the very same
     if source.is_remote:
         cache.identities.keep(source.key, identity)
     return index

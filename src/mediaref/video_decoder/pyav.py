@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing
 from contextvars import copy_context
 from functools import partial
 from itertools import takewhile
@@ -158,19 +158,14 @@ def _from_afar(
     """Fetch all packets that some frames of a remote file need at once, plan and decode; then those of the next."""
     table = index.packets
     for share in _shares(index, frames):
-        check: AbstractContextManager[None] = index.checked_meanwhile()
-        with Ranges(index.source, index.file_size) as ranges:
+        with Ranges(index.source, index.file_size, index.identity) as ranges:
             index = index.with_headers(())  # what is known of it by now
             unread = [np.arange(run.start, run.stop) for run in unread_runs(index, share)]
             if unread:
                 rows = np.concatenate(unread)
-                with check:
-                    ranges.fetch(table.position[rows], table.size[rows], _WASTE_OF_UNREAD)
-                check = nullcontext()
+                ranges.fetch(table.position[rows], table.size[rows], _WASTE_OF_UNREAD)
             plan = DecodePlan.of(index, share, ranges)
-            with check:
-                ranges.fetch(table.position[plan.packets], table.size[plan.packets])
-            check = nullcontext()
+            ranges.fetch(table.position[plan.packets], table.size[plan.packets])
             yield from decode(plan, ranges)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence, Set
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,13 +45,10 @@ class PacketReader:
         self._demuxer: _Demuxer | None = None
 
     def __enter__(self) -> PacketReader:
-        """Raises `FileChangedError` if the file is not the one that was indexed; a remote one is asked while it is
-        read, so that reading may raise it.
-        """
-        self._is_to_check = self._shared is None
-        if self._is_to_check and not (self._index.source.is_remote and self._index.is_directly_readable):
-            self._index.check_unchanged()
-        self._ranges = self._shared or self._resources.enter_context(Ranges(self._index.source, self._index.file_size))
+        index = self._index
+        self._ranges = self._shared or self._resources.enter_context(
+            Ranges(index.source, index.file_size, index.identity)
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,8 +111,12 @@ class PacketReader:
 
     def _demuxed(self, rows: Sequence[int]) -> Iterator[tuple[int, VideoPacket]]:
         if self._demuxer is None:
+            self._index.check_unchanged()
             self._demuxer = _Demuxer(self._index, self._resources)
-        return self._demuxer.read(rows)
+        for row, packet in self._demuxer.read(rows):
+            if not self._index.source.is_remote:  # where asking takes a request
+                self._index.check_unchanged()
+            yield row, packet
 
     def _read_together(self, rows: Sequence[int]) -> Iterator[bytes]:
         table = self._index.packets
@@ -168,9 +169,7 @@ class PacketReader:
             if is_remote:
                 if self._shared is None:
                     self._ranges.forget(beyond=_FETCHED_BYTES)
-                with self._index.checked_meanwhile() if self._is_to_check else nullcontext():
-                    self._ranges.fetch(table.position[batch], table.size[batch])
-                self._is_to_check = False
+                self._ranges.fetch(table.position[batch], table.size[batch])
             yield batch
 
 

@@ -54,7 +54,6 @@ def save(index: VideoIndex, path: str | os.PathLike[str]) -> None:
     }
     arrays = {name: getattr(index.packets, name) for name in _COLUMNS}
     arrays |= {f"headers_{row}": _as_array(content) for row, content in index.headers.items()}
-    description = index.description.data if index.description is not None else None
     file = io.BytesIO()
     np.savez(
         file,
@@ -62,7 +61,7 @@ def save(index: VideoIndex, path: str | os.PathLike[str]) -> None:
         packet_of=index.packet_of,
         pts_ns=np.empty(0, np.int64) if index.pts_ns is None else index.pts_ns,
         extradata=_as_array(index.extradata),
-        description=_as_array(description or b""),
+        description=_as_array(index.description or b""),
         **arrays,
     )
     target = Path(path)
@@ -124,7 +123,7 @@ def _index(file: Any, source: Source, identity: Hashable) -> VideoIndex:
         parser=parser,
         extradata=extradata,
         headers=headers,
-        description=Source(source.uri, data=file["description"].tobytes()) if about["is_described"] else None,
+        description=file["description"].tobytes() if about["is_described"] else None,
     )
 
 
