@@ -180,25 +180,6 @@ def test_the_garbage_collector_may_close_an_iterator_at_the_worst_moment(
     assert not collector.is_alive()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_is_told_that_half_read_bit_costs_are_not_its_own(clip: Clip) -> None:
-    """Threads read ahead for the parent, and the child has none of them."""
-    asked = [*range(120)] * 2
-    frames = iter_bit_costs(clip("readme"), asked, threads=2)
-    next(frames)
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)  # ends the child if what follows never does
-        try:
-            list(frames)
-        except RuntimeError:
-            os._exit(7)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert len(list(frames)) == len(asked) - 1
-
-
 def _collect_within(worst: AbstractContextManager[Any]) -> None:
     with worst:
         gc.collect()

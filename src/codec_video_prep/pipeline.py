@@ -135,7 +135,7 @@ def _pack(run: Run, scores: Sequence[Scores], grouper: Grouper) -> Packed:
             rate = len(run.frames) / run.video.duration
             masks = stack.enter_context(MaskVideo(run.folder, run.geometry.padded, rate))
         packer = _Packer(run, grouper, writer, masks)
-        pictures = stack.enter_context(closing(_pictures(run)))  # closed, so that no thread of it outlives an error
+        pictures = stack.enter_context(closing(_pictures(run)))  # closed, so that its threads stop at an error
         for place, picture in enumerate(pictures):
             packer.add(int(run.frames[place]), picture, scores[place])
             run.progress("pixels", place + 1, len(run.frames))

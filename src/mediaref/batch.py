@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mediaref.decoding import Decoding, Options
 from mediaref.errors import FileChangedError, InvalidReferenceError, InvalidTypeError, MediaRefError
+from mediaref.forks import of_one_process
 from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
@@ -131,12 +132,15 @@ def iter_decode(
 ) -> Iterator[NDArray[Any]]:
     """As `batch_decode` for images and any number of videos, one array after the other in the order asked.
 
-    Memory stays bounded however many are asked for. References to one video in ascending time are streamed; others
-    are taken some dozens at a time, so requests that jump about are best sorted.
+    Memory stays bounded however many are asked for. References to one video in ascending time are streamed, with up to
+    256 MiB of frames decoded ahead if there is more than one thread; others are taken 32 at a time, so requests that
+    jump about are best sorted. A process that is forked before the end cannot carry the iterator on
+    (`ForkedIteratorError`, a `RuntimeError`).
     """
     asked = _checked(refs, on_error)
     decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
-    return held_to_policies(_iterate(asked, decoding, threads, on_error, storage_options))
+    items = held_to_policies(_iterate(asked, decoding, threads, on_error, storage_options))
+    return of_one_process(items, "iter_decode")
 
 
 def batch_bit_costs(
@@ -358,7 +362,7 @@ def _stream(
     on_error: OnError,
     storage_options: StorageOptions | None,
 ) -> Iterator[Any]:
-    """Frames of one video in ascending time, one in memory at a time."""
+    """Frames of one video in ascending time, as they are decoded: `decode_frames` says how many are in memory."""
     from mediaref.video_decoder.index import VideoIndex
 
     found: _Outcome = {}

@@ -19,6 +19,7 @@ from mediaref.errors import (
     MediaRefError,
     UnsupportedBitstreamError,
 )
+from mediaref.forks import of_one_process
 from mediaref.native_costs import COSTED_CODECS, Costs, frame_costs
 from mediaref.storage import Source, StorageOptions
 from mediaref.threads import resolve_threads
@@ -150,7 +151,10 @@ def iter_bit_costs(
     threads: int | None = None,
     storage_options: StorageOptions | None = None,
 ) -> Generator[BitCost, None, None]:
-    """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for."""
+    """As `read_bit_costs`, one frame after the other: memory stays bounded however many are asked for.
+
+    Also raises `ForkedIteratorError` (a `RuntimeError`) in a child that was forked after the first.
+    """
     return _raising(bit_costs_or_errors(video, frames, hidden=hidden, threads=threads, storage_options=storage_options))
 
 
@@ -164,7 +168,8 @@ def bit_costs_or_errors(
 ) -> Generator[BitCost | MediaRefError, None, None]:
     """As `iter_bit_costs`, but a frame that cannot be parsed gives its error in its place, and the rest goes on."""
     index = _parsed_index(video, storage_options)
-    return _iterate(index, index.check(frames), resolve_threads(threads), hidden)
+    costs = _iterate(index, index.check(frames), resolve_threads(threads), hidden)
+    return of_one_process(costs, index.source.name)
 
 
 def _parsed_index(

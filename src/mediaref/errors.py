@@ -72,5 +72,11 @@ class LimitExceededError(MediaRefError, ValueError):
     """Sound or not, larger than the limit that the message names."""
 
 
+class ForkedIteratorError(MediaRefError, RuntimeError):
+    """An iterator that a process had begun before it forked, and that its child carries on: it holds the parent's files
+    and threads. Make another one in the child.
+    """
+
+
 class MissingDependencyError(MediaRefError, ImportError):
     """A package that this call needs is not installed; the message names it."""

@@ -27,6 +27,7 @@ from mediaref.errors import (
     StorageError,
     UnsupportedBitstreamError,
 )
+from mediaref.forks import of_one_process
 from mediaref.read_stats import count
 from mediaref.storage import Source, StorageOptions
 from mediaref.storage.ranges import Ranges
@@ -92,8 +93,10 @@ def decode_frames(
 
     `frames` are display indices. Pixels are uint8 `(height, width, 3)` RGB, turned as the container says, in arrays
     of their own; `size=(width, height)` scales them by area averaging in the same pass. They are those of a full
-    decode, bit for bit. Memory stays bounded however many frames are asked for. `threads` None means the CPUs that
-    this process may use; none of them outlives the iterator.
+    decode, bit for bit. Memory stays bounded however many frames are asked for: a few frames with one thread, up to
+    256 MiB of frames decoded ahead with more. `threads` None means the CPUs that this process may use. If the iterator
+    is closed half-way they end at the frame that they are at, which is waited for for a second at most. It belongs to
+    the process that asks for its first frame: a child forked later gets a `ForkedIteratorError` (a `RuntimeError`).
     Raises what `VideoIndex.open` raises, `FrameIndexError`, `InvalidReferenceError` for what is no frame number or
     size, and `CorruptMediaError` for a frame that gives no picture.
     """
@@ -121,7 +124,7 @@ def frames_or_errors(
         decoded = _from_afar(index, order, partial(_decoded, threads=workers, size=size, native=native))
     else:
         decoded = _decoded(DecodePlan.of(index, order), threads=workers, size=size, native=native)
-    return _in_order(decoded, order)
+    return of_one_process(_in_order(decoded, order), index.source.name)
 
 
 def _decoded(

@@ -25,6 +25,7 @@ from mediaref.errors import (
     TimestampError,
     UnsupportedBitstreamError,
 )
+from mediaref.forks import of_one_process
 from mediaref.storage import StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.backends import check_choice, check_options
@@ -83,7 +84,9 @@ class LibraryBackend:
     ) -> Generator[Decoded, None, None]:
         """See `Backend`. One frame that cannot be had does not take the others with it."""
         order = sorted(set(index.check(frames)))
-        return self._decoded(index, order, resolve_threads(threads)) if order else _nothing()
+        if not order:
+            return _nothing()
+        return of_one_process(self._decoded(index, order, resolve_threads(threads)), index.source.name)
 
     def _decoded(self, index: VideoIndex, order: list[int], threads: int) -> Generator[Decoded, None, None]:
         with ExitStack() as files:
