@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mediaref.arguments import tolerance
 from mediaref.decoding import Decoding, Options
 from mediaref.errors import FileChangedError, InvalidReferenceError, InvalidTypeError, MediaRefError
 from mediaref.forks import of_one_process
@@ -23,7 +24,6 @@ from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
 from mediaref.storage.access import held_to_policies
 from mediaref.threads import resolve_threads
-from mediaref.tolerance import nearby
 
 if TYPE_CHECKING:
     from mediaref.bitcost import BitCost
@@ -44,14 +44,19 @@ _WINDOW = 32
 
 
 def load(
-    ref: MediaRef, decoding: Decoding, *, threads: int | None, storage_options: StorageOptions | None
+    ref: MediaRef,
+    decoding: Decoding,
+    *,
+    tolerance_ns: int,
+    threads: int | None,
+    storage_options: StorageOptions | None,
 ) -> NDArray[Any]:
     """The pixels of one reference; see `MediaRef.to_ndarray`."""
     if ref.pts_ns is None:
         with _saying(f"Failed to load image from {shorten(ref.uri)}"):
             return decoding.image(locate(ref.uri, storage_options).read())
     with _saying(f"Failed to load frame at {_seconds(ref)} from {shorten(ref.uri)}"):
-        (pixels,) = _decode_videos(decoding, [(0, ref)], threads, storage_options).values()
+        (pixels,) = _decode_videos(decoding, tolerance_ns, [(0, ref)], threads, storage_options).values()
         if isinstance(pixels, MediaRefError):
             raise pixels
         result: NDArray[Any] = pixels
@@ -105,6 +110,7 @@ def batch_decode(
     decoder, is_asked_as_in_0_3 = _decoder_asked(positional, decoder, strategy)
     format = _format_asked(format, output_format)
     decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
+    decode_group = partial(_decode_group, decoding, tolerance(tolerance_ns))
     if is_asked_as_in_0_3:
         allow_multi_video = True
         if not allow_images and not all(ref.is_video for ref in asked):
@@ -113,9 +119,7 @@ def batch_decode(
     _check_kinds(asked, allow_images, allow_multi_video)
     if not allow_gap:
         _check_gaps(asked, gap_threshold)
-    if tolerance_ns != 0:
-        asked = nearby(asked, tolerance_ns, storage_options=storage_options)
-    return _batched(asked, partial(_decode_group, decoding), threads, on_error, storage_options)
+    return _batched(asked, decode_group, threads, on_error, storage_options)
 
 
 def iter_decode(
@@ -126,6 +130,7 @@ def iter_decode(
     decoder_options: Options | None = None,
     image_decoder: str | None = None,
     image_decoder_options: Options | None = None,
+    tolerance_ns: int = 0,
     threads: int | None = None,
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
@@ -139,7 +144,7 @@ def iter_decode(
     """
     asked = _checked(refs, on_error)
     decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
-    items = held_to_policies(_iterate(asked, decoding, threads, on_error, storage_options))
+    items = held_to_policies(_iterate(asked, decoding, tolerance(tolerance_ns), threads, on_error, storage_options))
     return of_one_process(items, "iter_decode")
 
 
@@ -162,6 +167,7 @@ def batch_bit_costs(
 
 def _decode_group(
     decoding: Decoding,
+    tolerance_ns: int,
     refs: Sequence[tuple[int, MediaRef]],
     threads: int,
     storage_options: StorageOptions | None,
@@ -172,19 +178,20 @@ def _decode_group(
             found[position] = _image_or_error(ref, decoding, storage_options)
     videos = [(position, ref) for position, ref in refs if ref.pts_ns is not None]
     if videos:
-        found |= _decode_videos(decoding, videos, threads, storage_options)
+        found |= _decode_videos(decoding, tolerance_ns, videos, threads, storage_options)
     return found
 
 
 def _decode_videos(
     decoding: Decoding,
+    tolerance_ns: int,
     refs: Sequence[tuple[int, MediaRef]],
     threads: int | None,
     storage_options: StorageOptions | None,
 ) -> _Outcome:
     def decode(index: VideoIndex) -> _Outcome:
         found: _Outcome = {}
-        shown_at = _positions(_frames(index, refs, found))
+        shown_at = _positions(_frames(index, refs, found, tolerance_ns))
         with closing(decoding.frames(index, list(shown_at), threads=threads)) as decoded:
             for frame, pixels in decoded:
                 first, *repeats = shown_at[frame]
@@ -194,7 +201,12 @@ def _decode_videos(
         return found
 
     return _with_index(
-        refs, storage_options, decode, may_recall=decoding.is_by_packets, may_be_partial=decoding.is_by_packets
+        refs,
+        storage_options,
+        decode,
+        tolerance_ns=tolerance_ns,
+        may_recall=decoding.is_by_packets,
+        may_be_partial=decoding.is_by_packets,
     )
 
 
@@ -223,6 +235,7 @@ def _with_index(
     storage_options: StorageOptions | None,
     use: Callable[[VideoIndex], _Outcome],
     *,
+    tolerance_ns: int = 0,
     may_recall: bool,
     may_be_partial: bool,
 ) -> _Outcome:
@@ -241,21 +254,28 @@ def _with_index(
         if not any(isinstance(each, FileChangedError) for each in found.values()):
             return found
     if may_be_partial:
-        index, is_whole = index_around(source, [ref.pts_ns or 0 for _, ref in refs])
+        index, is_whole = index_around(source, [ref.pts_ns or 0 for _, ref in refs], tolerance_ns)
         found = use(index)
         if is_whole or not any(isinstance(each, MediaRefError) for each in found.values()):
             return found  # errors tell the numbers of frames
     return use(index_of(source))
 
 
-def _frames(index: VideoIndex, refs: Sequence[tuple[int, MediaRef]], found: _Outcome) -> dict[int, int]:
-    """Each position's frame; times that no frame has are put into `found` as errors."""
+def _frames(
+    index: VideoIndex, refs: Sequence[tuple[int, MediaRef]], found: _Outcome, tolerance_ns: int = 0
+) -> dict[int, int]:
+    """Each position's frame, in the order of `refs`; times that no frame has are put into `found` as errors."""
     frame_of: dict[int, int] = {}
     for position, ref in refs:
         try:
             frame_of[position] = index.frame_at(ref.pts_ns or 0)
         except MediaRefError as error:
             found[position] = error
+    if tolerance_ns and frame_of:
+        from mediaref.video_decoder.plan import nearest_cheap_frames
+
+        times = [ref.pts_ns or 0 for position, ref in refs if position in frame_of]
+        return dict(zip(frame_of, nearest_cheap_frames(index, times, tolerance_ns).tolist(), strict=True))
     return frame_of
 
 
@@ -323,11 +343,12 @@ def _settled(result: _Result | MediaRefError, ref: MediaRef, on_error: OnError) 
 def _iterate(
     refs: Sequence[MediaRef],
     decoding: Decoding,
+    tolerance_ns: int,
     threads: int | None,
     on_error: OnError,
     storage_options: StorageOptions | None,
 ) -> Generator[Any, None, None]:
-    decode_group = partial(_decode_group, decoding)
+    decode_group = partial(_decode_group, decoding, tolerance_ns)
     waiting: list[MediaRef] = []
     for run in _runs(refs):
         streamed = len(run) >= _WINDOW and run[0].is_video
@@ -337,7 +358,7 @@ def _iterate(
             yield from _batched(waiting[:_WINDOW], decode_group, threads, on_error, storage_options)
             del waiting[:_WINDOW]
         if streamed:
-            yield from _stream(run, decoding, threads, on_error, storage_options)
+            yield from _stream(run, decoding, tolerance_ns, threads, on_error, storage_options)
     if waiting:
         yield from _batched(waiting, decode_group, threads, on_error, storage_options)
 
@@ -358,6 +379,7 @@ def _runs(refs: Sequence[MediaRef]) -> Iterator[list[MediaRef]]:
 def _stream(
     run: Sequence[MediaRef],
     decoding: Decoding,
+    tolerance_ns: int,
     threads: int | None,
     on_error: OnError,
     storage_options: StorageOptions | None,
@@ -368,7 +390,7 @@ def _stream(
     found: _Outcome = {}
     try:
         index = VideoIndex.open(run[0].uri, storage_options=storage_options)
-        frame_of = _frames(index, list(enumerate(run)), found)
+        frame_of = _frames(index, list(enumerate(run)), found, tolerance_ns)
     except MediaRefError as error:
         yield from (_settled(error, ref, on_error) for ref in run)
         return

@@ -103,12 +103,12 @@ class MediaRef(BaseModel):
         `MissingDependencyError` (an `ImportError`).
         """
         from mediaref import batch
+        from mediaref.arguments import tolerance
         from mediaref.decoding import Decoding
-        from mediaref.tolerance import nearby
 
         decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
-        (ref,) = nearby([self], tolerance_ns, storage_options=storage_options) if tolerance_ns != 0 else (self,)
-        return batch.load(ref, decoding, threads=threads, storage_options=storage_options)
+        within = tolerance(tolerance_ns)
+        return batch.load(self, decoding, tolerance_ns=within, threads=threads, storage_options=storage_options)
 
     def to_rgb_array(
         self, *, keep_av_open: bool = False, storage_options: StorageOptions | None = None

@@ -9,7 +9,7 @@ from typing import TypeVar
 from mediaref.arguments import tolerance
 from mediaref.errors import MediaRefError
 from mediaref.ref import MediaRef
-from mediaref.storage import StorageOptions
+from mediaref.storage import StorageOptions, locate
 
 _log = logging.getLogger("mediaref")
 
@@ -20,7 +20,7 @@ def nearby(refs: Iterable[_Ref], tolerance_ns: int, *, storage_options: StorageO
     """The references, in their order, each pointing at the frame that costs least within `tolerance_ns` of its time.
 
     See `mediaref.video_decoder.nearest_cheap_frames` for which frame that is; the new `pts_ns` is when it begins. What
-    `to_ndarray(tolerance_ns=...)` and `batch_decode(..., tolerance_ns=...)` decode are the frames of these references.
+    `to_ndarray`, `batch_decode` and `iter_decode` decode with a `tolerance_ns` are the frames of these references.
     References to images stay as they are, and so do those that cannot be read: decoding them says why.
     Raises `InvalidReferenceError` (a `ValueError`) for a negative tolerance.
     """
@@ -45,10 +45,10 @@ def nearby(refs: Iterable[_Ref], tolerance_ns: int, *, storage_options: StorageO
 def _cheap_times(
     uri: str, asked: Sequence[int], tolerance_ns: int, storage_options: StorageOptions | None
 ) -> list[int]:
-    from mediaref.video_decoder.index import VideoIndex
+    from mediaref.video_decoder.parts import index_around
     from mediaref.video_decoder.plan import nearest_cheap_frames
 
-    index = VideoIndex.open(uri, storage_options=storage_options)
+    index, _ = index_around(locate(uri, storage_options), asked, tolerance_ns)
     begin, end = index.span_ns()
     times = list(asked)
     inside = [place for place, time in enumerate(asked) if begin <= time < end]

@@ -78,6 +78,7 @@ def with_headers(index: VideoIndex, frames: Iterable[int] | None, reader: Packet
     runs = [range(len(index.packets))] if frames is None else unread_runs(index, frames)
     table = index.packets
     columns: _Columns = {name: getattr(table, name).copy() for name in (*HEADER_COLUMNS, "scanned_from")}
+    reader.bring([row for run in runs for row in run])
     try:
         for run in runs:
             before = columns["scanned_from"][run.start : run.stop]

@@ -20,9 +20,11 @@ from mediaref.video_decoder.plan import start_points
 _MOST_REORDERED = 16
 
 
-def index_around(source: Source, times: Sequence[int]) -> tuple[VideoIndex, bool]:
+def index_around(source: Source, times: Sequence[int], tolerance_ns: int = 0) -> tuple[VideoIndex, bool]:
     """An index that has the frames on screen at `times` (nanoseconds), and whether it is that of the whole video.
 
+    It also has what `nearest_cheap_frames` may choose in their stead: the frames within `tolerance_ns` as far as the
+    next keyframe on each side.
     If not, the numbers that it gives frames mean nothing elsewhere. A file that was read in parts for as many bytes as
     it has is indexed whole. Raises as `VideoIndex.open`, `TimestampError` aside.
     """
@@ -38,20 +40,21 @@ def index_around(source: Source, times: Sequence[int]) -> tuple[VideoIndex, bool
             if contents is not None and contents.parts is not None:
                 left = ranges.size if allowance is None else allowance
                 cache.allowances.keep(identity, left - sum(end - begin for begin, end in contents.parts))
-                index = _checked(made(source, identity, contents), contents.parts, times, ranges)
+                index = _checked(made(source, identity, contents), contents.parts, times, tolerance_ns, ranges)
                 if index is not None:
                     return index, False
     return index_of(source), True
 
 
 def _checked(
-    index: VideoIndex, parts: Sequence[tuple[int, int]], times: Sequence[int], ranges: Ranges
+    index: VideoIndex, parts: Sequence[tuple[int, int]], times: Sequence[int], tolerance_ns: int, ranges: Ranges
 ) -> VideoIndex | None:
     """`index`, that of the first packet and of `parts` of a file, with headers read; None if it is not enough.
 
     For each time the part must begin with what decoding can start from, shown at or before that time: all that is
-    shown later is decoded later. And it must go on until all that is decoded behind it is shown later than that time:
-    behind a picture that resets the decoder and is, and behind more such pictures than may be reordered.
+    shown later is decoded later. And it must go on until all that is decoded behind it is shown later than that time,
+    or than the end of the tolerance or the next start, whichever comes first: behind a picture that resets the decoder
+    and is, and behind more such pictures than may be reordered.
     """
     begins = np.array([begin for begin, _ in parts])
     part_of = np.searchsorted(begins, index.packets.position, side="right") - 1
@@ -74,7 +77,9 @@ def _checked(
             return None
         part = np.flatnonzero(part_of == part_of[row])
         later = [each for each in part[part > row].tolist() if shown.get(each, time) > time]
-        is_complete = table.is_idr[later].any() or len(later) > _MOST_REORDERED
+        until = min([time + tolerance_ns, *(shown[each] for each in later if each in clean)])
+        behind = sum(shown[each] > until for each in later)
+        is_complete = table.is_idr[later].any() or behind > _MOST_REORDERED
         if parts[part_of[row]][1] < (index.file_size or 0) and not is_complete:
             return None
     return index

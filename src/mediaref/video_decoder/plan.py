@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -209,23 +210,43 @@ def nearest_cheap_frames(index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int
 
     Of all frames within the tolerance it is one that the decoder must be fed the fewest packets for (a keyframe, or one
     soon behind it), and of equally cheap ones the nearest. Each time is looked at by itself. `index.pts_ns[frames]`
-    are the times that were chosen. A tolerance of 0 gives the frames of `VideoIndex.frames_at`.
+    are the times that were chosen. A tolerance of 0 gives the frames of `VideoIndex.frames_at`. Of packets whose
+    headers have not been read yet, those are keyframes that the container marks; headers are read only for times
+    without a keyframe within the tolerance.
     Raises `InvalidReferenceError` (a `ValueError`) for a negative tolerance, and `TimestampError`.
     """
     within = tolerance(tolerance_ns)
-    exact = index.frames_at(pts_ns)
+    exact = index.frames_at(pts_ns).tolist()
     begin, end = index.span_ns()
     times = [int(time) for time in np.asarray(pts_ns, dtype=object).reshape(-1)]
     first = index.frames_at([max(begin, time - within) for time in times])
     last = index.frames_at([min(end - 1, time + within) for time in times])
-    reach = [range(low, high + 1) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
-    candidates = sorted(set().union(*reach))
-    cost = dict(zip(candidates, packets_to_feed(index, candidates).tolist(), strict=True))
+    alone = _decodable_alone(index)
+    candidates: list[Sequence[int]] = []
+    for low, at, high in zip(first.tolist(), exact, last.tolist(), strict=True):
+        behind = bisect_right(alone, at)
+        # None is cheaper than these, and any other of them is further off than the next on its side.
+        nearest = [frame for frame in alone[max(behind - 1, 0) : behind + 1] if low <= frame <= high]
+        candidates.append(nearest or range(low, high + 1))
+    weighed = sorted(set().union(*(near for near in candidates if isinstance(near, range) and len(near) > 1)))
+    cost = dict(zip(weighed, packets_to_feed(index, weighed).tolist(), strict=True))
     chosen = [
-        min(near, key=lambda frame, at=at: (cost[frame], abs(frame - at)))  # type: ignore[misc]
-        for near, at in zip(reach, exact.tolist(), strict=True)
+        min(near, key=lambda frame, at=at: (cost.get(frame, 1), abs(frame - at)))  # type: ignore[misc]
+        for near, at in zip(candidates, exact, strict=True)
     ]
     return np.array(chosen, np.int64)
+
+
+def _decodable_alone(index: VideoIndex) -> list[int]:
+    """The frames that take no packet but their own, ascending; of headers not read yet the container is believed."""
+    index = index.with_headers(())  # what is known by now
+    table, rows = index.packets, index.packet_of
+    is_start = np.zeros(len(table), np.bool_)
+    is_start[start_points(index)] = True
+    is_alone = np.where(table.scanned_from < 0, table.is_key, is_start)
+    is_halved = table.is_second_field[np.minimum(rows + 1, len(table) - 1)]
+    alone: list[int] = np.flatnonzero(is_alone[rows] & ~is_halved).tolist()
+    return alone
 
 
 class _Run(NamedTuple):

@@ -83,6 +83,14 @@ class PacketReader:
             return self._read_together(rows)
         return (bytes(packet) for _, packet in self._demuxed(rows))
 
+    def bring(self, rows: Sequence[int]) -> None:
+        """Have packets of a remote file at hand for the reads that follow, or the first of them where they are many.
+
+        They are asked for together. `rows` must ascend.
+        """
+        if self._index.is_directly_readable:
+            next(self._batches(rows), None)
+
     def read_each(self, rows: Sequence[int]) -> list[bytes | MediaRefError]:
         """The bytes of each packet of `rows`, which must ascend, or why it cannot be read.
 
