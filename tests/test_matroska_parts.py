@@ -14,7 +14,7 @@ import pytest
 from clips import make_clip
 from corpus import CorpusFile, corpus_files
 
-from mediaref import MediaRef, ReadStats, batch_bit_costs, batch_decode, cleanup_cache
+from mediaref import MediaRef, ReadStats, batch_bit_costs, batch_decode, cleanup_cache, nearby
 from mediaref.containers import matroska
 from mediaref.errors import MediaRefError, TimestampError
 from mediaref.storage import locate
@@ -88,6 +88,27 @@ def test_frames_from_parts_are_those_of_the_whole(kind: str, tmp_path: Path, mon
         np.testing.assert_array_equal(alone, pixels)
         np.testing.assert_array_equal(last, expected[-1])
     assert from_parts > len(times) // 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_chosen_in_parts_are_those_chosen_in_the_whole(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matroska, "_SHARE_IN_PARTS", 2.0)
+    codec, options, muxing = KINDS[kind]
+    path = make_clip(tmp_path / f"{kind}.mkv", codec=codec, frames=240, options=options, container_options=muxing)
+    index = VideoIndex.open(path).with_headers()
+    times, uri = times_of(index, 3, seed=2), afar(path)
+    from_parts = 0
+    for time in times:
+        for tolerance in (1, 10**8, 3 * 10**8, 10**10):
+            (expected,) = nearby([MediaRef(uri=str(path), pts_ns=time)], tolerance)
+            cleanup_cache()  # once it was read whole, it is known
+            from_parts += not index_around(locate(uri), [time], tolerance)[1]
+            ref = MediaRef(uri=uri, pts_ns=time)
+            assert nearby([ref], tolerance)[0].pts_ns == expected.pts_ns
+            np.testing.assert_array_equal(ref.to_ndarray(tolerance_ns=tolerance), expected.to_ndarray())
+    assert from_parts > 2 * len(times)
 
 
 @pytest.fixture(scope="module")
