@@ -252,6 +252,14 @@ def file_identity(status: os.stat_result) -> Hashable:
     return ("file", status.st_dev, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def content_marks(identity: Hashable) -> Any:
+    """What of an identity tells the content apart, whatever path and machine it lies at, as JSON can say it."""
+    kind, *rest = cast(tuple[Any, ...], identity)
+    if kind == "file":
+        return rest[1:3]  # size and time
+    return rest[0].hex() if kind == "data" else [list(mark) for mark in rest[2]]
+
+
 def _local_path(uri: str) -> str:
     return path_of_file_uri(uri) if scheme_of(uri) else uri
 

@@ -15,6 +15,7 @@ from mediaref.arguments import whole_number, whole_numbers
 from mediaref.errors import CorruptMediaError, FileChangedError, FrameIndexError, TimestampError
 from mediaref.storage import Source, StorageOptions, locate
 from mediaref.storage.ranges import Ranges
+from mediaref.storage.source import content_marks
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.container import opened, translated_errors
 from mediaref.video_decoder.container_table import read_container_table
@@ -101,14 +102,18 @@ class VideoIndex:
         The tables of an MP4 or MOV file tell all that is needed at first, and so do those of its fragments and the
         blocks of a Matroska or WebM file: headers of packets are read when something depends on them (`with_headers`).
         Blocks lie all over the file, so that a remote one is read once for them. Other files take one pass over their
-        packets. A `sidecar` is the path of a
-        file that keeps the index: it is read if it holds that of the video as it is now, and else written. Calls that
-        follow, `batch_decode` among them, use it as long as it is in the cache.
+        packets. A `sidecar` is the path of a file that keeps the index: it is read if it holds that of the video as it
+        is now, and else written. Calls that follow, `batch_decode` among them, use the index as long as it is in the
+        cache. An index itself is given back, written to the `sidecar` if there is one.
 
-        Raises `MediaNotFoundError`, `AccessDeniedError`, `CorruptMediaError` (no video, no frames),
-        `UnsupportedBitstreamError`, `LimitExceededError` or `MissingDependencyError`.
+        Raises `MediaNotFoundError`, `AccessDeniedError`, `StorageError` (storage that does not answer, or a `sidecar`
+        that cannot be written: without it the next call takes the index from the cache), `StorageTimeoutError`,
+        `CorruptMediaError` (no video, no frames), `UnsupportedBitstreamError`, `LimitExceededError`,
+        `InvalidReferenceError` (what names no file) or `MissingDependencyError`.
         """
         if isinstance(video, VideoIndex):
+            if sidecar is not None:
+                video.save(sidecar)
             return video
         source = video if isinstance(video, Source) else locate(video, storage_options)
         if sidecar is None:
@@ -127,11 +132,18 @@ class VideoIndex:
         """Write the index to a file, with the headers read so far, for `open(video, sidecar=path)` to read.
 
         The file tells the video by its size and time, or by what else its storage says, not by its path.
-        Raises `OSError`, and `UnsupportedBitstreamError` for the few streams whose index cannot be kept.
+        Raises `StorageError` (an `OSError`), and `UnsupportedBitstreamError` for the few streams whose index cannot be
+        kept.
         """
         from mediaref.video_decoder import sidecar
 
         sidecar.save(self, path)
+
+    def __reduce__(self) -> tuple[Callable[..., VideoIndex], tuple[Source, Hashable]]:
+        """Pickled by the file, `storage_options` included: unpickling opens it as `open` does, or takes it from the
+        cache, and raises `FileChangedError` if it is another one by then.
+        """
+        return _reopened, (self.source, self.identity)
 
     def __len__(self) -> int:
         return len(self.packet_of)
@@ -294,6 +306,13 @@ def index_of(source: Source) -> VideoIndex:
     with Ranges(source) as ranges:
         identity = identified(source, ranges)
         return kept(source, identity, lambda: _build(source, identity, ranges))
+
+
+def _reopened(source: Source, identity: Hashable) -> VideoIndex:
+    index = index_of(source)
+    if content_marks(index.identity) != content_marks(identity):
+        raise FileChangedError(f"{source.name}: has changed since its index was pickled; index it again")
+    return index
 
 
 def identified(source: Source, ranges: Ranges) -> Hashable:

@@ -1,4 +1,4 @@
-"""The packet table: one demux pass over a video stream, without decoding, and what each packet's headers say."""
+"""The packet table, and how a pass over a video stream makes it: what container and headers say of each packet."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PacketTable:
     pts: NDArray[np.int64]
     dts: NDArray[np.int64]
     duration: NDArray[np.int64]
-    #: Byte offset that the demuxer gives; -1 where it gives none. `holds_raw_bytes` tells if the data stands there.
+    #: Byte offset that the demuxer gives; -1 where it gives none. `is_directly_readable` tells if it stands there.
     position: NDArray[np.int64]
     size: NDArray[np.int64]
     #: Marked by the container as a point to start from.

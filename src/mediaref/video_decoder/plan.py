@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -125,6 +125,9 @@ class DecodePlan:
         index, start = self.index, span.start
         frames = [n for n in span.frames.tolist() if row not in packets_for(index, start, set(index.packets_of(n)))]
         return _span(index, start, frames) if frames else None
+
+    def __reduce__(self) -> tuple[Callable[..., DecodePlan], tuple[VideoIndex, NDArray[np.int64]]]:
+        return DecodePlan.of, (self.index, self.frames)
 
     def __repr__(self) -> str:
         fed = f"{len(self.packets)} of {len(self.index.packets)} packets fed"

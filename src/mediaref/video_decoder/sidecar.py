@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
 import os
+import secrets
 import zipfile
 import zlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
@@ -17,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaref.errors import UnsupportedBitstreamError
+from mediaref.errors import StorageError, UnsupportedBitstreamError
 from mediaref.storage import Source
+from mediaref.storage.source import content_marks
 from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import PacketTable
 
@@ -28,10 +31,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mediaref")
 
-_VERSION = 2
+_VERSION = 3
 _PLAIN = ("codec", "stream", "pixel_format", "width", "height", "end_ns", "is_directly_readable", "file_size")
 _FLAGS = ("has_side_data", "has_constant_sets", "reorder_depth")
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+#: What reading a file raises that was not written here, or not all of it.
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def save(index: VideoIndex, path: str | os.PathLike[str]) -> None:
@@ -43,7 +50,7 @@ def save(index: VideoIndex, path: str | os.PathLike[str]) -> None:
     about = {name: getattr(index, name) for name in (*_PLAIN, *_FLAGS)}
     about |= {
         "version": _VERSION,
-        "marks": _marks(index.identity),
+        "marks": content_marks(index.identity),
         "time_base": str(index.time_base),
         "average_rate": None if index.average_rate is None else str(index.average_rate),
         "orientation": asdict(index.orientation),
@@ -54,21 +61,27 @@ def save(index: VideoIndex, path: str | os.PathLike[str]) -> None:
     }
     arrays = {name: getattr(index.packets, name) for name in _COLUMNS}
     arrays |= {f"headers_{row}": _as_array(content) for row, content in index.headers.items()}
+    arrays |= {
+        "about": _as_array(json.dumps(about).encode()),
+        "packet_of": index.packet_of,
+        "pts_ns": np.empty(0, np.int64) if index.pts_ns is None else index.pts_ns,
+        "extradata": _as_array(index.extradata),
+        "description": _as_array(index.description or b""),
+    }
     file = io.BytesIO()
-    np.savez(
-        file,
-        about=_as_array(json.dumps(about).encode()),
-        packet_of=index.packet_of,
-        pts_ns=np.empty(0, np.int64) if index.pts_ns is None else index.pts_ns,
-        extradata=_as_array(index.extradata),
-        description=_as_array(index.description or b""),
-        **arrays,
-    )
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}")
+    np.savez(file, digest=_digest(arrays), **arrays)
     try:
-        part.write_bytes(file.getbuffer())
-        part.replace(target)  # whoever reads it sees all of it or nothing
+        _write(Path(path), file.getbuffer())
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{os.fspath(path)}: the index of {index.source.name} cannot be written: {error}") from error
+
+
+def _write(target: Path, content: memoryview) -> None:
+    """Whoever reads it sees all of it or nothing, however many write it at once."""
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
@@ -77,7 +90,7 @@ def load(path: str | os.PathLike[str], source: Source, identity: Hashable) -> Vi
     """The index that was saved at `path`, if it is one of `source` as it is now; else None, and why in the log."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return _index(file, source, identity)
+            return _index({name: file[name] for name in file.files}, source, identity)
     except FileNotFoundError:
         return None
     except _StaleError:
@@ -93,18 +106,15 @@ class _StaleError(Exception):
     """The video is another one by now."""
 
 
-def _index(file: Any, source: Source, identity: Hashable) -> VideoIndex:
+def _index(file: dict[str, NDArray[Any]], source: Source, identity: Hashable) -> VideoIndex:
     from mediaref.video_decoder.index import VideoIndex
 
     about = json.loads(file["about"].tobytes())
-    if about["version"] != _VERSION or about["marks"] != _marks(identity):
+    if about["version"] != _VERSION or about["marks"] != content_marks(identity):
         raise _StaleError
+    if not np.array_equal(file.pop("digest"), _digest(file)):
+        raise ValueError("it has been changed since it was written")
     table = PacketTable(**{name: file[name] for name in _COLUMNS})
-    packet_of, times = file["packet_of"], file["pts_ns"]
-    lengths = {len(getattr(table, name)) for name in _COLUMNS}
-    shown = len(packet_of) if about["has_times"] else 0
-    if len(lengths) != 1 or len(packet_of) == 0 or len(times) != shown or not 0 <= packet_of.max() < len(table):
-        raise ValueError("its columns do not fit together")
     extradata = file["extradata"].tobytes()
     headers = {row: file[f"headers_{row}"].tobytes() for row in about["header_rows"]}
     parser = _parser(about["codec"], extradata, headers, table) if about["is_parsed"] else None
@@ -118,8 +128,8 @@ def _index(file: Any, source: Source, identity: Hashable) -> VideoIndex:
         orientation=Orientation(**about["orientation"]),
         average_rate=None if about["average_rate"] is None else Fraction(about["average_rate"]),
         packets=table,
-        packet_of=packet_of,
-        pts_ns=times if about["has_times"] else None,
+        packet_of=file["packet_of"],
+        pts_ns=file["pts_ns"] if about["has_times"] else None,
         parser=parser,
         extradata=extradata,
         headers=headers,
@@ -136,11 +146,14 @@ def _parser(codec: str, extradata: bytes, headers: Any, table: PacketTable) -> S
     return parser if int(handles[-1]) == int(table.parameter_sets.max()) or not headers else None
 
 
-def _marks(identity: Any) -> Any:
-    """What of an identity tells the content apart, whatever path and machine it lies at; as JSON gives it back."""
-    kind, *rest = identity
-    marks = {"file": lambda: rest[1:3], "data": lambda: rest[0].hex(), "remote": lambda: rest[2]}[kind]()
-    return json.loads(json.dumps(marks))
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """Tells one content from another. It is no seal: whoever changes a file can make it anew."""
+    found = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return _as_array(found.digest())
 
 
 def _as_array(content: bytes) -> NDArray[np.uint8]:

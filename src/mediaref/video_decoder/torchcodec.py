@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -79,6 +79,9 @@ class LibraryBackend:
     #: Passed to it. A `seek_mode` is not: our mappings say where to seek.
     options: Mapping[str, Any]
 
+    def __reduce__(self) -> tuple[Callable[..., LibraryBackend], tuple[str, str, Mapping[str, Any]]]:
+        return _of_module, (self.decoders.__name__, self.name, self.options)  # a module cannot be pickled
+
     def __call__(
         self, index: VideoIndex, frames: Sequence[int] | NDArray[np.integer], *, threads: int | None = None
     ) -> Generator[Decoded, None, None]:
@@ -141,6 +144,10 @@ class LibraryBackend:
                 "use decoder='pyav'"
             )
         return decoder
+
+
+def _of_module(module: str, name: str, options: Mapping[str, Any]) -> LibraryBackend:
+    return LibraryBackend(importlib.import_module(module), name, options)
 
 
 def _batches(index: VideoIndex, frames: Sequence[int]) -> Iterator[list[int]]:
