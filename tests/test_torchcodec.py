@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import multiprocessing
+import pickle
 import shutil
 import struct
 from collections.abc import Callable
@@ -279,3 +280,8 @@ def test_broken_and_boundless_images_are_errors(tmp_path: Path, name: str, monke
     (tmp_path / "large.png").write_bytes(stored(Image.new("RGB", (64, 64)), "PNG"))
     with pytest.raises(ValueError, match="MAX_IMAGE_PIXELS"):
         MediaRef(uri=str(tmp_path / "large.png")).to_ndarray(image_decoder=name)
+
+
+def test_a_decoder_can_be_pickled(clip: Clip) -> None:
+    decoder = TorchCodecVideoDecoder(clip("plain"), threads=1)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(decoder))[7], decoder[7])
