@@ -38,6 +38,8 @@ class Contents:
     description: bytes | None
     #: A decoder of the stream that has decoded nothing, or its first picture, if there is one.
     decoder: VideoCodecContext | None
+    #: Some packets may hold two pictures, or none: which of them give a frame, and in which order, a decoder tells.
+    is_irregular: bool = False
     #: Where the packets lie, if they are only the first one and those of some parts of the file.
     parts: tuple[tuple[int, int], ...] | None = None
 

@@ -350,7 +350,7 @@ def _build(source: Source, identity: Hashable, ranges: Ranges) -> VideoIndex:
 def made(source: Source, identity: Hashable, contents: Contents) -> VideoIndex:
     """The index of what was found out about a video."""
     table, time_base, rate = contents.packets, contents.time_base, contents.average_rate
-    packet_of, times = presentation(source, table, contents.parser is not None)
+    packet_of, times = presentation(source, contents)
     if len(packet_of) == 0:
         raise CorruptMediaError(f"{source.name}: has no frame that can be shown")
     picture = contents.picture
@@ -419,6 +419,7 @@ def _demuxed(source: Source) -> Contents:
         is_directly_readable=not scan.has_side_data and _stands_in_file(source, table, scan.samples),
         description=None,
         decoder=None,
+        is_irregular=scan.is_irregular,
     )
 
 

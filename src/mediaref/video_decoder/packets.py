@@ -14,6 +14,7 @@ from mediaref import limits
 from mediaref.errors import CorruptMediaError, LimitExceededError
 from mediaref.video_decoder.container import import_av
 from mediaref.video_decoder.parameter_sets import decoder_headers
+from mediaref.video_decoder.unparsed import headers_before_picture, is_irregular, is_shown
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -111,6 +112,8 @@ class Scan:
             self.parser = StreamParser(codec, extradata)
         #: Some packet carries, beside its bytes, what a decoder must have: a palette, a new sample description.
         self.has_side_data = False
+        #: Some packet may hold two pictures, or none, where headers are not read.
+        self.is_irregular = False
         #: Row and headers of the packets that bring parameter sets which change what is in force.
         self.headers: dict[int, bytes] = {}
         #: The first packets, to decode the first frame from.
@@ -133,7 +136,7 @@ class Scan:
         if self.parser is not None and chunk.new_extradata is not None:
             self.parser.set_extradata(chunk.new_extradata)
         read = {"scanned_from": np.zeros(len(packets), np.int32)}
-        self._parts.append(_container_columns(packets) | _header_columns(packets, self.parser) | read)
+        self._parts.append(_container_columns(packets) | self._header_columns(packets) | read)
         self._keep_headers(packets)
         if not self.head:
             self.head = packets[:_HEAD_PACKETS]
@@ -147,9 +150,18 @@ class Scan:
         names = [column.name for column in fields(PacketTable)]
         return PacketTable(**{name: np.concatenate([part[name] for part in self._parts]) for name in names})
 
+    def _header_columns(self, packets: list[VideoPacket]) -> dict[str, NDArray[np.generic]]:
+        if self.parser is None:
+            self.is_irregular |= any(is_irregular(self._codec, packet) for packet in packets)
+            return _assumed_columns(self._codec, packets)
+        headers = self.parser.scan([bytes(packet) for packet in packets])
+        return {name: getattr(headers, name) for name in HEADER_COLUMNS}
+
     def _keep_headers(self, packets: list[VideoPacket]) -> None:
         """Keep the headers of the packets after which other parameter sets are in force than before."""
         if self.parser is None:
+            first = b"" if self._count else headers_before_picture(self._codec, packets[0])
+            self.headers |= {0: first} if first else {}
             return
         in_force = self._parts[-1]["parameter_sets"]
         changes = [int(row) for row in np.flatnonzero(in_force[1:] != in_force[:-1])]
@@ -235,14 +247,12 @@ def _container_columns(chunk: list[VideoPacket]) -> dict[str, NDArray[np.generic
     }
 
 
-def _header_columns(chunk: list[VideoPacket], parser: StreamParser | None) -> dict[str, NDArray[np.generic]]:
+def _assumed_columns(codec: str, chunk: list[VideoPacket]) -> dict[str, NDArray[np.generic]]:
+    """What is safe to assume where headers are not read."""
     count = len(chunk)
-    if parser is not None:
-        headers = parser.scan([bytes(packet) for packet in chunk])
-        return {name: getattr(headers, name) for name in HEADER_COLUMNS}
     key = np.array([packet.is_keyframe for packet in chunk], np.bool_)
     return {
-        "has_picture": np.ones(count, np.bool_),
+        "has_picture": np.array([is_shown(codec, packet) for packet in chunk], np.bool_),
         "is_second_field": np.zeros(count, np.bool_),
         "is_referenced": np.array([not packet.is_disposable for packet in chunk], np.bool_),
         "depends_on": np.full(count, -1, np.int64),

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from mediaref.arguments import tolerance
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.index import VideoIndex
-from mediaref.video_decoder.packets import PacketTable
+from mediaref.video_decoder.packets import NO_TIME, PacketTable
 
 _INTRA = ord("I")
 
@@ -289,6 +289,10 @@ class _Starts:
             points = np.union1d(points, np.flatnonzero(refresh & table.has_picture & ~table.is_second_field))
         self.points = points
         self._exact_from = _exact_from(table, points)
+        if not self._is_parsed and (np.diff(table.pts[index.packet_of]) < 0).any():
+            # Packets that hold other pictures than their times tell, as DivX packs B-VOPs: what a decoder makes of them
+            # right behind a start is not certain before the next one.
+            self._exact_from = np.append(points[1:], len(table))
         self._frame_of: NDArray[np.int64] | None = None
 
     def _shown(self) -> NDArray[np.int64]:
@@ -364,9 +368,24 @@ def _span_of_stand_ins(index: VideoIndex, start: int, targets: set[int], frames:
 def packets_for(index: VideoIndex, start: int, targets: set[int]) -> Sequence[int]:
     """Rows of the packets that a decoder must be fed from row `start` on to give the pictures of the rows `targets`."""
     rows = range(start, max(targets) + 1)
+    if index.parser is None:
+        return _without_leading(index.packets, rows, targets)
     # What comes as side data reaches a decoder with its packet alone.
-    is_known = index.parser is not None and not index.has_side_data
-    return _needed(index.packets, rows, targets, index.packets.depends_on) if is_known else rows
+    return rows if index.has_side_data else _needed(index.packets, rows, targets, index.packets.depends_on)
+
+
+def _without_leading(table: PacketTable, rows: range, targets: set[int]) -> Sequence[int]:
+    """`rows` without those right behind the first that are shown before it: they depend on what was before it.
+
+    FFmpeg does not show them, but its decoder of MPEG-4 learns from their times how far fields are apart, falsely, and
+    then leaves out others.
+    """
+    if rows.start == 0:
+        return rows
+    at = rows.start + 1
+    while at < rows.stop and at not in targets and NO_TIME < table.pts[at] < table.pts[rows.start]:
+        at += 1
+    return [rows.start, *range(at, rows.stop)]
 
 
 def _needed(table: PacketTable, rows: range, targets: set[int], links: NDArray[np.int64]) -> list[int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mediaref.errors import CorruptMediaError
 from mediaref.storage import Source
 from mediaref.video_decoder.container import opened
+from mediaref.video_decoder.contents import Contents
 from mediaref.video_decoder.packets import NO_TIME, PacketTable
 from mediaref.video_decoder.picture import decoded
 
@@ -22,10 +23,12 @@ _RAGGED_START_PACKETS = 300
 _LEADING_PACKETS = 32
 
 
-def presentation(
-    source: Source, table: PacketTable, is_parsed: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+def presentation(source: Source, contents: Contents) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Rows of the packets that begin a presented frame in the order shown, and when (None: the stream has no times)."""
+    table, is_parsed = contents.packets, contents.parser is not None
+    if contents.is_irregular:
+        order = _order_of_delivery(source, table)
+        return order, _ascending(table.pts[order])
     rows = np.flatnonzero(table.has_picture & ~table.is_second_field & ~table.is_discarded)
     if len(rows) and _starts_raggedly(table, rows, is_parsed):
         rows = _without_ragged_start(source, table, rows)
@@ -38,10 +41,17 @@ def presentation(
     if is_parsed:
         order = rows[np.lexsort((table.poc[rows], table.sequence[rows]))]
     else:
-        delivered = _delivered_rows(source, len(table))
-        order = np.array([row for row in delivered if not table.is_discarded[row]], np.int64)
-    dts = table.dts[order]
-    return order, None if (dts == NO_TIME).any() else np.sort(dts)
+        order = _order_of_delivery(source, table)
+    return order, _ascending(table.dts[order])
+
+
+def _ascending(times: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    return None if (times == NO_TIME).any() else np.sort(times)
+
+
+def _order_of_delivery(source: Source, table: PacketTable) -> NDArray[np.int64]:
+    delivered = _delivered_rows(source, len(table))
+    return np.array([row for row in delivered if not table.is_discarded[row]], np.int64)
 
 
 def _has_presentation_times(table: PacketTable, rows: NDArray[np.int64]) -> bool:
