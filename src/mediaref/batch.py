@@ -23,6 +23,7 @@ from mediaref.normal_form import normal_form
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
 from mediaref.storage.access import held_to_policies
+from mediaref.storage.ranges import Ranges
 from mediaref.threads import resolve_threads
 
 if TYPE_CHECKING:
@@ -189,10 +190,10 @@ def _decode_videos(
     threads: int | None,
     storage_options: StorageOptions | None,
 ) -> _Outcome:
-    def decode(index: VideoIndex) -> _Outcome:
+    def decode(index: VideoIndex, ranges: Ranges) -> _Outcome:
         found: _Outcome = {}
-        shown_at = _positions(_frames(index, refs, found, tolerance_ns))
-        with closing(decoding.frames(index, list(shown_at), threads=threads)) as decoded:
+        shown_at = _positions(_frames(index, refs, found, tolerance_ns, ranges))
+        with closing(decoding.frames(index, list(shown_at), threads=threads, ranges=ranges)) as decoded:
             for frame, pixels in decoded:
                 first, *repeats = shown_at[frame]
                 found[first] = pixels
@@ -219,7 +220,7 @@ def _bit_cost_group(
         if ref.pts_ns is None:
             raise InvalidReferenceError(f"{shorten(ref.uri)}: has no pts_ns; bit costs are those of a video's frame")
 
-    def read(index: VideoIndex) -> _Outcome:
+    def read(index: VideoIndex, _: Ranges) -> _Outcome:
         found: _Outcome = {}
         shown_at = _positions(_frames(index, refs, found))
         frames = list(shown_at)
@@ -233,13 +234,13 @@ def _bit_cost_group(
 def _with_index(
     refs: Sequence[tuple[int, MediaRef]],
     storage_options: StorageOptions | None,
-    use: Callable[[VideoIndex], _Outcome],
+    use: Callable[[VideoIndex, Ranges], _Outcome],
     *,
     tolerance_ns: int = 0,
     may_recall: bool,
     may_be_partial: bool,
 ) -> _Outcome:
-    """What `use` makes of the index of the file that `refs` are in.
+    """What `use` makes of the index of the file that `refs` are in, and of what was fetched of that already.
 
     Where that `may_recall` it, the index of a remote file is that of the last call, and a request less is waited for:
     `use` finds out if the file has changed since. Where frames' numbers do not matter it `may_be_partial`.
@@ -250,19 +251,27 @@ def _with_index(
     source = locate(refs[0][1].uri, storage_options)
     index = recalled(source) if may_recall else None
     if index is not None and all(index.has_frame_at(ref.pts_ns or 0) for _, ref in refs):
-        found = use(index)
+        with Ranges(source, index.file_size, index.identity) as ranges:
+            found = use(index, ranges)
         if not any(isinstance(each, FileChangedError) for each in found.values()):
             return found
     if may_be_partial:
-        index, is_whole = index_around(source, [ref.pts_ns or 0 for _, ref in refs], tolerance_ns)
-        found = use(index)
+        with Ranges(source) as ranges:
+            index, is_whole = index_around(source, ranges, [ref.pts_ns or 0 for _, ref in refs], tolerance_ns)
+            found = use(index, ranges)
         if is_whole or not any(isinstance(each, MediaRefError) for each in found.values()):
             return found  # errors tell the numbers of frames
-    return use(index_of(source))
+    index = index_of(source)
+    with Ranges(source, index.file_size, index.identity) as ranges:
+        return use(index, ranges)
 
 
 def _frames(
-    index: VideoIndex, refs: Sequence[tuple[int, MediaRef]], found: _Outcome, tolerance_ns: int = 0
+    index: VideoIndex,
+    refs: Sequence[tuple[int, MediaRef]],
+    found: _Outcome,
+    tolerance_ns: int = 0,
+    ranges: Ranges | None = None,
 ) -> dict[int, int]:
     """Each position's frame, in the order of `refs`; times that no frame has are put into `found` as errors."""
     frame_of: dict[int, int] = {}
@@ -275,7 +284,7 @@ def _frames(
         from mediaref.video_decoder.plan import nearest_cheap_frames
 
         times = [ref.pts_ns or 0 for position, ref in refs if position in frame_of]
-        return dict(zip(frame_of, nearest_cheap_frames(index, times, tolerance_ns).tolist(), strict=True))
+        return dict(zip(frame_of, nearest_cheap_frames(index, times, tolerance_ns, ranges).tolist(), strict=True))
     return frame_of
 
 

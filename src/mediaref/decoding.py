@@ -15,6 +15,7 @@ from mediaref.errors import InvalidReferenceError, MediaRefError
 from mediaref.images.decoders import ImageDecoder, find_image_decoder
 
 if TYPE_CHECKING:
+    from mediaref.storage.ranges import Ranges
     from mediaref.video_decoder.base import Decoded
     from mediaref.video_decoder.index import VideoIndex
 
@@ -59,15 +60,18 @@ class Decoding:
         return self.image_decoder(data, images.check_format(self.format))
 
     def frames(
-        self, index: VideoIndex, frames: Sequence[int], *, threads: int | None = None
+        self, index: VideoIndex, frames: Sequence[int], *, threads: int | None = None, ranges: Ranges | None = None
     ) -> Generator[Decoded, None, None]:
         """The pixels of some frames of a video, or their errors, each different one once, in display order.
 
-        An error that ends all is that of each frame that is left.
+        An error that ends all is that of each frame that is left. What `ranges` has of the file is not read again,
+        where it `is_by_packets`.
         """
-        return _to_the_end(self._frames(index, frames, threads), frames)
+        return _to_the_end(self._frames(index, frames, threads, ranges), frames)
 
-    def _frames(self, index: VideoIndex, frames: Sequence[int], threads: int | None) -> Generator[Decoded, None, None]:
+    def _frames(
+        self, index: VideoIndex, frames: Sequence[int], threads: int | None, ranges: Ranges | None
+    ) -> Generator[Decoded, None, None]:
         from mediaref.video_decoder.backends import find_backend
 
         if self._takes_alpha_from(index):
@@ -76,7 +80,8 @@ class Decoding:
             return self._in_format(frames_with_alpha(index, frames, threads=threads))
         is_native = self.format == "native"
         backend = find_backend(self.decoder, self.decoder_options, "native" if is_native else "rgb")
-        decoded = backend(index, frames, threads=threads)
+        fetched: dict[str, Any] = {"ranges": ranges} if self.is_by_packets else {}
+        decoded = backend(index, frames, threads=threads, **fetched)
         return decoded if is_native else self._in_format(decoded)
 
     @property

@@ -10,6 +10,7 @@ from mediaref.arguments import tolerance
 from mediaref.errors import MediaRefError
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate
+from mediaref.storage.ranges import Ranges
 
 _log = logging.getLogger("mediaref")
 
@@ -48,11 +49,13 @@ def _cheap_times(
     from mediaref.video_decoder.parts import index_around
     from mediaref.video_decoder.plan import nearest_cheap_frames
 
-    index, _ = index_around(locate(uri, storage_options), asked, tolerance_ns)
-    begin, end = index.span_ns()
-    times = list(asked)
-    inside = [place for place, time in enumerate(asked) if begin <= time < end]
-    frames = nearest_cheap_frames(index, [asked[place] for place in inside], tolerance_ns)
+    source = locate(uri, storage_options)
+    with Ranges(source) as ranges:
+        index, _ = index_around(source, ranges, asked, tolerance_ns)
+        begin, end = index.span_ns()
+        times = list(asked)
+        inside = [place for place, time in enumerate(asked) if begin <= time < end]
+        frames = nearest_cheap_frames(index, [asked[place] for place in inside], tolerance_ns, ranges)
     assert index.pts_ns is not None
     for place, time in zip(inside, index.pts_ns[frames].tolist(), strict=True):
         times[place] = time

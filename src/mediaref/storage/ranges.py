@@ -71,6 +71,10 @@ class Ranges:
         #: Why parts could not be had; the smaller ones of what was cut come later.
         self._lost: dict[_Span, MediaRefError] = {}
 
+    def expect(self, identity: Hashable) -> None:
+        """From now on, hold the file to be the one of this `Source.identity`."""
+        self._identity = identity
+
     @property
     def name(self) -> str:
         """What messages call the file."""

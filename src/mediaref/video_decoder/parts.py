@@ -20,29 +20,32 @@ from mediaref.video_decoder.plan import start_points
 _MOST_REORDERED = 16
 
 
-def index_around(source: Source, times: Sequence[int], tolerance_ns: int = 0) -> tuple[VideoIndex, bool]:
+def index_around(
+    source: Source, ranges: Ranges, times: Sequence[int], tolerance_ns: int = 0
+) -> tuple[VideoIndex, bool]:
     """An index that has the frames on screen at `times` (nanoseconds), and whether it is that of the whole video.
 
     It also has what `nearest_cheap_frames` may choose in their stead: the frames within `tolerance_ns` as far as the
     next keyframe on each side.
     If not, the numbers that it gives frames mean nothing elsewhere. A file that was read in parts for as many bytes as
-    it has is indexed whole. Raises as `VideoIndex.open`, `TimestampError` aside.
+    it has is indexed whole. `ranges` are new ones of the file; they have then what was fetched of it, and go on only
+    with the file that was indexed. Raises as `VideoIndex.open`, `TimestampError` aside.
     """
     if not source.is_remote:
         return index_of(source), True
-    with Ranges(source) as ranges:
-        identity = identified(source, ranges)
-        allowance = cache.allowances.peek(identity)
-        if cache.indexes.peek(identity) is None and (allowance is None or allowance > 0):
-            contents = read_container_table(source, ranges, times)
-            if contents is not None and contents.parts is None:
-                return kept(source, identity, lambda: made(source, identity, contents)), True
-            if contents is not None and contents.parts is not None:
-                left = ranges.size if allowance is None else allowance
-                cache.allowances.keep(identity, left - sum(end - begin for begin, end in contents.parts))
-                index = _checked(made(source, identity, contents), contents.parts, times, tolerance_ns, ranges)
-                if index is not None:
-                    return index, False
+    identity = identified(source, ranges)
+    ranges.expect(identity)
+    allowance = cache.allowances.peek(identity)
+    if cache.indexes.peek(identity) is None and (allowance is None or allowance > 0):
+        contents = read_container_table(source, ranges, times)
+        if contents is not None and contents.parts is None:
+            return kept(source, identity, lambda: made(source, identity, contents)), True
+        if contents is not None and contents.parts is not None:
+            left = ranges.size if allowance is None else allowance
+            cache.allowances.keep(identity, left - sum(end - begin for begin, end in contents.parts))
+            index = _checked(made(source, identity, contents), contents.parts, times, tolerance_ns, ranges)
+            if index is not None:
+                return index, False
     return index_of(source), True
 
 

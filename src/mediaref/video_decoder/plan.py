@@ -196,26 +196,28 @@ def _bytes(table: PacketTable, rows: NDArray[np.int64]) -> str:
     return f"{int(table.size[rows].sum())} bytes"
 
 
-def packets_to_feed(index: VideoIndex, frames: Iterable[int]) -> NDArray[np.int64]:
+def packets_to_feed(index: VideoIndex, frames: Iterable[int], ranges: Ranges | None = None) -> NDArray[np.int64]:
     """What each of `frames` would cost by itself: the number of packets that its own plan feeds, int64[n].
 
     Five stand-ins (`Span.stand_ins`) count as one packet.
-    Raises as `DecodePlan.of`.
+    `ranges` and what it raises are those of `DecodePlan.of`.
     """
     asked = index.check(frames)
-    index = index.with_headers(asked)
+    index = index.with_headers(asked, ranges)
     starts = _starts(index)
     return np.array([_span(index, starts.of(frame), [frame]).cost for frame in asked], np.int64)
 
 
-def nearest_cheap_frames(index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int) -> NDArray[np.int64]:
+def nearest_cheap_frames(
+    index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int, ranges: Ranges | None = None
+) -> NDArray[np.int64]:
     """For each time a frame that is cheap to reach and on screen at most `tolerance_ns` nanoseconds from it: int64[n].
 
     Of all frames within the tolerance it is one that the decoder must be fed the fewest packets for (a keyframe, or one
     soon behind it), and of equally cheap ones the nearest. Each time is looked at by itself. `index.pts_ns[frames]`
     are the times that were chosen. A tolerance of 0 gives the frames of `VideoIndex.frames_at`. Of packets whose
     headers have not been read yet, those are keyframes that the container marks; headers are read only for times
-    without a keyframe within the tolerance.
+    without a keyframe within the tolerance, from `ranges` what those have of the file.
     Raises `InvalidReferenceError` (a `ValueError`) for a negative tolerance, and `TimestampError`.
     """
     within = tolerance(tolerance_ns)
@@ -232,7 +234,7 @@ def nearest_cheap_frames(index: VideoIndex, pts_ns: ArrayLike, tolerance_ns: int
         nearest = [frame for frame in alone[max(behind - 1, 0) : behind + 1] if low <= frame <= high]
         candidates.append(nearest or range(low, high + 1))
     weighed = sorted(set().union(*(near for near in candidates if isinstance(near, range) and len(near) > 1)))
-    cost = dict(zip(weighed, packets_to_feed(index, weighed).tolist(), strict=True))
+    cost = dict(zip(weighed, packets_to_feed(index, weighed, ranges).tolist(), strict=True))
     chosen = [
         min(near, key=lambda frame, at=at: (cost.get(frame, 1), abs(frame - at)))  # type: ignore[misc]
         for near, at in zip(candidates, exact, strict=True)

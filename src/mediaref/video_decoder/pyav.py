@@ -111,17 +111,19 @@ def frames_or_errors(
     threads: int | None = None,
     size: tuple[int, int] | None = None,
     native: NativePixels | None = None,
+    ranges: Ranges | None = None,
 ) -> Generator[Decoded, None, None]:
     """As `decode_frames`, but a frame that gives no picture has its error in its place, and the rest goes on.
 
-    With `native` frames are given in the samples that they are stored in, and `size` does not apply.
+    With `native` frames are given in the samples that they are stored in, and `size` does not apply. What `ranges` has
+    of a remote file is not fetched again.
     """
     order = sorted(set(index.check(frames)))
     workers = resolve_threads(threads)
     if size is not None:
         size = index.orientation.apply_size(*picture_size(size))
     if index.source.is_remote and index.is_directly_readable:
-        decoded = _from_afar(index, order, partial(_decoded, threads=workers, size=size, native=native))
+        decoded = _from_afar(index, order, partial(_decoded, threads=workers, size=size, native=native), ranges)
     else:
         decoded = _decoded(DecodePlan.of(index, order), threads=workers, size=size, native=native)
     return of_one_process(_in_order(decoded, order), index.source.name)
@@ -156,12 +158,18 @@ def _frame_threads(plan: DecodePlan, most: int) -> int:
 
 
 def _from_afar(
-    index: VideoIndex, frames: Sequence[int] | NDArray[np.integer], decode: Callable[..., Generator[Decoded]]
+    index: VideoIndex,
+    frames: Sequence[int] | NDArray[np.integer],
+    decode: Callable[..., Generator[Decoded]],
+    ranges: Ranges | None,
 ) -> Generator[Decoded, None, None]:
     """Fetch all packets that some frames of a remote file need at once, plan and decode; then those of the next."""
     table = index.packets
-    for share in _shares(index, frames):
-        with Ranges(index.source, index.file_size, index.identity) as ranges:
+    with ExitStack() as own:
+        if ranges is None:
+            ranges = own.enter_context(Ranges(index.source, index.file_size, index.identity))
+        for share in _shares(index, frames):
+            ranges.forget(beyond=_FETCHED_BYTES)
             index = index.with_headers(())  # what is known of it by now
             unread = [np.arange(run.start, run.stop) for run in unread_runs(index, share)]
             if unread:
