@@ -139,6 +139,18 @@ def layered(source: Path, target: Path) -> Path:
     return target
 
 
+def remuxed_without(source: Path, target: Path, gone: Sequence[int]) -> Path:
+    """A copy of a video without some of its packets, in the container that the suffix of `target` tells."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as output:
+        stream = output.add_stream_from_template(container.streams.video[0])
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        for row, packet in enumerate(packets):
+            if row not in gone:
+                packet.stream = stream
+                output.mux(packet)
+    return target
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one clip of the collection is made."""

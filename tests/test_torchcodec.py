@@ -16,12 +16,12 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from clips import CLIPS
+from clips import CLIPS, remuxed_without
 from numpy.typing import NDArray
 from PIL import Image
 
 from mediaref import MediaRef, batch_decode, iter_decode
-from mediaref.errors import InvalidReferenceError, MediaRefError, UnsupportedBitstreamError
+from mediaref.errors import CorruptMediaError, InvalidReferenceError, MediaRefError, UnsupportedBitstreamError
 from mediaref.video_decoder import PyAVVideoDecoder, TorchCodecVideoDecoder, VideoIndex, decode_frames
 from mediaref.video_decoder.backends import find_backend
 
@@ -72,6 +72,14 @@ def test_every_frame_is_the_one_that_pyav_gives(clip: Clip, clip_name: str, name
             nearest = min(expected, key=lambda other: distance(expected[other], pixels))
             assert distance(expected[nearest], expected[frame]) == 0, (frame, nearest)
             assert distance(pixels, expected[frame]) < 4
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_frames_that_depend_on_missing_packets_are_errors(clip: Clip, tmp_path: Path, name: str) -> None:
+    path = remuxed_without(clip("no_b"), tmp_path / "gap.mp4", [5])
+    given = dict(library(name)(VideoIndex.open(path), range(23), threads=1))
+    assert [frame for frame, pixels in given.items() if isinstance(pixels, CorruptMediaError)] == list(range(5, 11))
+    assert all(isinstance(given[frame], np.ndarray) for frame in [*range(5), *range(11, 23)])
 
 
 @pytest.mark.parametrize("clip_name", sorted(WITHOUT_TIMES))

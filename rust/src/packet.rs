@@ -68,6 +68,9 @@ pub struct PacketHeader {
     pub depends_on: Dependencies,
     /// What this packet's picture is predicted from, for a decoder that is fed all reference pictures, or stand-ins.
     pub predicted_from: Dependencies,
+    /// How many packets back the latest are missing from the stream that the picture hangs on, at any remove; 0: right
+    /// before it (H.264).
+    pub missing: Option<usize>,
     /// There is a stand-in to feed in the place of this packet (H.264).
     pub has_stand_in: bool,
     /// (`sequence`, `poc`) is display order.

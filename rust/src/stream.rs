@@ -22,7 +22,7 @@ pub struct Stream {
 
 #[derive(Debug)]
 enum Scanner {
-    H264(h264::Scanner),
+    H264(Box<h264::Scanner>),
     Hevc(Box<hevc::Scanner>),
     Vp9(Box<vp9::Scanner>),
     Av1(Box<av1::Scanner>),
@@ -123,7 +123,7 @@ impl Stream {
     /// `codec` by FFmpeg's name; `None` if there is no parser for it.
     pub fn new(codec: &str, extradata: &[u8]) -> Option<Self> {
         let scanner = match codec {
-            "h264" => Scanner::H264(h264::Scanner::new(extradata)),
+            "h264" => Scanner::H264(Box::new(h264::Scanner::new(extradata))),
             "hevc" => Scanner::Hevc(Box::new(hevc::Scanner::new(extradata))),
             "vp9" => Scanner::Vp9(Box::new(vp9::Scanner::new())),
             "av1" => Scanner::Av1(Box::new(av1::Scanner::new(extradata))),

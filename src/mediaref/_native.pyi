@@ -55,6 +55,13 @@ class PacketHeaders:
     def has_stand_in(self) -> NDArray[np.bool_]:
         """True where `StreamParser.stand_in` gives something to feed in the packet's place (H.264)."""
     @property
+    def missing(self) -> NDArray[np.int32]:
+        """How many packets back the latest are missing from the stream that the picture depends on, at any remove.
+
+        0: right before it; -1 where none are known to be missing, as always but in H.264. What is before the first
+        packet scanned is not missing.
+        """
+    @property
     def poc(self) -> NDArray[np.int32]:
         """Picture order count; orders pictures within one coded video sequence."""
     @property

@@ -5,7 +5,8 @@
 //! | SPS, PPS | `parameter_sets` | all that slices need; VUI and scaling matrices do not touch the bits |
 //! | slice header | `slice_header` | all, MVC and SVC layers counted as overhead |
 //! | picture order count, field pairs | `scanner` | types 0, 1, 2; memory management operation 5 |
-//! | reference picture lists | `references` | frames; operation 1 and the sliding window |
+//! | gaps in `frame_num` | `frame_numbers` | all |
+//! | reference picture lists | `references` | frames; operation 1, the sliding window, and what the stream lacks |
 //! | stand-ins for pictures | `stand_in` | frames of sequences without fields; written, not read |
 //! | slice data | `slice_data` | frame, field and MBAFF; arbitrary slice order; no FMO, no data partitions |
 //! | macroblock layer | `macroblock`, `mb_type`, `neighbours` | all types, 8x8 transform, lossless, I_PCM |
@@ -15,6 +16,7 @@ mod cabac_syntax;
 mod cavlc_syntax;
 mod context_tables;
 mod frame;
+mod frame_numbers;
 mod inter_pred;
 mod macroblock;
 mod macroblock_layer;

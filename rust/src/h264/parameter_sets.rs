@@ -23,6 +23,7 @@ pub struct Sps {
     pub log2_max_frame_num: u32,
     pub poc: PocType,
     pub max_num_ref_frames: u32,
+    pub gaps_in_frame_num_value_allowed_flag: bool,
     pub pic_width_in_mbs: u32,
     pub pic_height_in_map_units: u32,
     pub frame_mbs_only_flag: bool,
@@ -85,6 +86,7 @@ impl Sps {
             log2_max_frame_num: 4,
             poc: PocType::DecodingOrder,
             max_num_ref_frames: 0,
+            gaps_in_frame_num_value_allowed_flag: false,
             pic_width_in_mbs: 0,
             pic_height_in_map_units: 0,
             frame_mbs_only_flag: true,
@@ -99,7 +101,7 @@ impl Sps {
         sps.log2_max_frame_num = log2_minus4(&mut r, "log2_max_frame_num_minus4 above 12")?;
         sps.poc = parse_poc_type(&mut r)?;
         sps.max_num_ref_frames = r.ue()?;
-        r.skip(1); // gaps_in_frame_num_value_allowed_flag
+        sps.gaps_in_frame_num_value_allowed_flag = r.flag();
         sps.parse_size(&mut r)?;
         r.check()?;
         let vui_parameters_present_flag = r.flag();

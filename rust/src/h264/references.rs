@@ -1,8 +1,10 @@
 //! Which earlier packets a decoder must have been fed to decode a picture, and which of them it is predicted from.
 
 use std::collections::VecDeque;
+use std::ops::BitOr;
 use std::sync::Arc;
 
+use super::frame_numbers::{FrameNumbers, Step};
 use super::parameter_sets::{PocType, Sps};
 use super::slice_header::{PicNumOperation, SliceHeader};
 use super::stand_in::has_stand_in;
@@ -28,20 +30,30 @@ const REACH: usize = 64;
 ///
 /// Fields, long-term references and the other rare commands are not followed: until the next IDR picture everything
 /// depends on everything then.
+///
+/// Frames that the stream lacks are told by a gap in `frame_num`. From there on everything depends on everything, and the
+/// buffer is followed for another reason: to tell which pictures hang on what is missing. What was in the buffer before
+/// a gap may be there or not, for nobody knows the commands of the missing pictures; only a slice that names such a
+/// frame by its number is sure to have it.
 #[derive(Debug, Default)]
 pub struct References {
     /// Number of the current packet, from 1.
     packet: usize,
-    /// The sequence parameter set since the IDR picture; `None` where the buffer is not known.
+    /// The sequence parameter set that holds; `None` where the buffer is not followed.
     sps: Option<Arc<Sps>>,
+    /// All reference frames have been followed since an IDR picture.
+    is_whole: bool,
+    /// There was a picture.
+    has_begun: bool,
+    numbers: FrameNumbers,
+    /// The packet before which the latest of those are missing that pictures may hang on.
+    gap: Option<usize>,
     /// Short-term reference frames, the latest first.
     buffer: VecDeque<Frame>,
     /// Reference frames since the IDR picture that order counts may be derived from, the latest last.
     anchors: VecDeque<Frame>,
     /// Whether `anchors` has all of them.
     has_all_anchors: bool,
-    /// `PrevRefFrameNum`.
-    prev_ref_frame_num: u32,
     /// The last packet that no later picture can do without.
     milestone: Option<usize>,
     /// Frames were taken out of the buffer by commands.
@@ -59,18 +71,49 @@ pub struct Links {
     pub predicted_from: Dependencies,
     /// There may be a stand-in for the picture itself.
     pub has_stand_in: bool,
+    /// How many packets back the latest are missing that the picture hangs on, at any remove; 0: right before it.
+    pub missing: Option<usize>,
 }
 
 impl Links {
     /// Of a picture of which no more is known than what it depends on.
     fn unknown(depends_on: Dependencies) -> Self {
-        Self { depends_on, predicted_from: depends_on, has_stand_in: false }
+        Self { depends_on, predicted_from: depends_on, has_stand_in: false, missing: None }
+    }
+}
+
+/// What lists of references name.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    packets: Dependencies,
+    /// The latest gap that one of them hangs on.
+    gap: Option<usize>,
+}
+
+impl Named {
+    const NOTHING: Self = Self { packets: Dependencies::NONE, gap: None };
+
+    /// It is not known what.
+    fn anything(gap: Option<usize>) -> Self {
+        Self { packets: Dependencies::ALL, gap }
+    }
+}
+
+impl BitOr for Named {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self { packets: self.packets | other.packets, gap: self.gap.max(other.gap) }
     }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Frame {
+    /// Of a frame that is missing: the one before the gap.
     packet: usize,
+    /// The latest gap that it hangs on.
+    gap: Option<usize>,
+    is_missing: bool,
     frame_num: u32,
     /// `PicOrderCnt`.
     poc: i32,
@@ -83,55 +126,109 @@ impl References {
         self.packet += 1;
     }
 
-    /// Something could not be read or is not followed: until the next IDR picture everything depends on everything.
+    /// Something could not be read: until the next IDR picture everything depends on everything.
     pub fn lose_track(&mut self) {
+        self.numbers = FrameNumbers::default();
+        self.has_begun = true;
         self.sps = None;
     }
 
     /// The links of the next picture, of these slices. Marks the frames in the buffer as it says, and puts it in.
     pub fn next(&mut self, slices: &[SliceHeader], poc: i32) -> Links {
         let Some(first) = slices.first() else { return Links::unknown(Dependencies::ALL) };
+        let step = self.numbers.next(slices);
         if first.nal.is_idr() {
             self.begin_sequence(&first.sps);
-        } else if self.sps.is_none() {
-            return Links::unknown(Dependencies::ALL);
+        } else if !self.has_begun {
+            (self.has_begun, self.sps) = (true, Some(Arc::clone(&first.sps)));
         }
-        if !self.can_follow(slices) {
-            self.lose_track();
-            return Links::unknown(if first.nal.is_idr() { Dependencies::NONE } else { Dependencies::ALL });
+        if let Step::Gap(missing) = step {
+            self.leave_gap(first, missing);
         }
-        let (mut depends_on, mut predicted_from) = (Dependencies::NONE, Dependencies::NONE);
+        if !self.can_follow(slices, step) {
+            self.sps = None;
+        }
+        if self.sps.is_none() {
+            return self.not_followed(slices);
+        }
+        let (mut named, mut depends_on) = (Named::NOTHING, Dependencies::NONE);
         for slice in slices {
-            let named = self.named(slice, poc).unwrap_or(Dependencies::ALL);
-            predicted_from |= named;
-            depends_on |= if slice.slice_type.picture_type() == PictureType::B { self.on_all() } else { named };
+            let by_slice = self.named(slice, poc);
+            named = named | by_slice;
+            let is_b = slice.slice_type.picture_type() == PictureType::B;
+            depends_on |= if is_b { self.on_all() } else { by_slice.packets };
         }
-        depends_on |= self.milestone.map_or(Dependencies::NONE, |packet| self.on(packet));
         let top = poc.wrapping_sub(first.delta_pic_order_cnt_bottom.min(0));
-        depends_on |= self.of_order(depends_on, first, top);
-        // The macroblocks of a stand-in need some frame to be copied from.
-        let has_stand_in = has_stand_in(first) && !self.buffer.is_empty();
+        let frame =
+            Frame { packet: self.packet, gap: named.gap, is_missing: false, frame_num: first.frame_num, poc, top };
+        let mut links = Links { missing: self.back_to(named.gap), ..Links::unknown(Dependencies::ALL) };
+        if self.is_whole {
+            depends_on |= self.milestone.map_or(Dependencies::NONE, |packet| self.on(packet));
+            links.depends_on = depends_on | self.of_order(depends_on, first, top);
+            links.predicted_from = named.packets;
+            // The macroblocks of a stand-in need some frame to be copied from.
+            links.has_stand_in = has_stand_in(first) && !self.buffer.is_empty();
+        }
         if first.nal.nal_ref_idc != 0 {
-            depends_on |= self.mark(first);
-            self.push(Frame { packet: self.packet, frame_num: first.frame_num, poc, top });
+            links.depends_on |= self.mark(first);
+            self.push(frame);
         }
         self.follows_non_reference = first.nal.nal_ref_idc == 0;
-        Links { depends_on, predicted_from, has_stand_in }
+        links
+    }
+
+    /// The links of a picture of these slices, the frames in the buffer not being known.
+    fn not_followed(&mut self, slices: &[SliceHeader]) -> Links {
+        let is_intra = slices.iter().all(|slice| slice.slice_type.is_intra());
+        let gap = self.gap.filter(|_| !is_intra);
+        if slices.iter().any(|slice| slice.marking.resets_order) {
+            self.gap = gap; // later pictures refer to nothing before this one
+        }
+        let is_idr = slices[0].nal.is_idr();
+        let depends_on = if is_idr { Dependencies::NONE } else { Dependencies::ALL };
+        Links { missing: self.back_to(gap), ..Links::unknown(depends_on) }
     }
 
     fn begin_sequence(&mut self, sps: &Arc<Sps>) {
-        *self = Self { packet: self.packet, sps: Some(Arc::clone(sps)), has_all_anchors: true, ..Self::default() };
+        *self = Self {
+            packet: self.packet,
+            numbers: std::mem::take(&mut self.numbers),
+            sps: Some(Arc::clone(sps)),
+            has_begun: true,
+            is_whole: true,
+            has_all_anchors: true,
+            ..Self::default()
+        };
+    }
+
+    /// 8.2.5.2: so many frames that are not there take their places in the buffer.
+    fn leave_gap(&mut self, slice: &SliceHeader, missing: u32) {
+        self.is_whole = false;
+        if !slice.sps.gaps_in_frame_num_value_allowed_flag {
+            self.gap = Some(self.packet);
+        }
+        let max_frame_num = 1 << slice.sps.log2_max_frame_num;
+        let most = most_references(&slice.sps);
+        for back in (1..=missing.min(most as u32)).rev() {
+            let frame_num = (slice.frame_num + max_frame_num - back) % max_frame_num;
+            self.buffer.truncate(most - 1);
+            let (packet, gap) = (self.packet - 1, Some(self.packet));
+            self.buffer.push_front(Frame { packet, gap, is_missing: true, frame_num, poc: 0, top: 0 });
+        }
     }
 
     /// Whether the slices are of one frame, the next by its number, with nothing in their headers that is not followed.
-    fn can_follow(&self, slices: &[SliceHeader]) -> bool {
+    fn can_follow(&self, slices: &[SliceHeader], step: Step) -> bool {
         let first = &slices[0];
-        let next = (self.prev_ref_frame_num + 1) % (1 << first.sps.log2_max_frame_num);
         !first.is_field()
             && !first.marking.has_others
             && self.sps.as_ref() == Some(&first.sps)
-            && (first.nal.is_idr() || first.frame_num == next)
+            && step != Step::Same
             && slices.iter().all(|slice| !slice.starts_new_picture(first))
+    }
+
+    fn back_to(&self, gap: Option<usize>) -> Option<usize> {
+        gap.map(|gap| self.packet - gap)
     }
 
     fn on(&self, packet: usize) -> Dependencies {
@@ -142,22 +239,27 @@ impl References {
         self.buffer.iter().fold(Dependencies::NONE, |all, frame| all | self.on(frame.packet))
     }
 
-    /// The frames in the lists of a slice; `None` if they are not known.
-    fn named(&self, slice: &SliceHeader, poc: i32) -> Option<Dependencies> {
+    /// The frames in the lists of a slice.
+    fn named(&self, slice: &SliceHeader, poc: i32) -> Named {
         match slice.slice_type.picture_type() {
-            PictureType::I => Some(Dependencies::NONE),
+            PictureType::I => Named::NOTHING,
             // 8.2.4.2.1: in descending order of `PicNum`.
             PictureType::P => self.of_list(slice, 0, self.buffer.iter().collect()),
             PictureType::B => {
-                let [list_0, list_1] = self.lists_of_b(poc)?;
-                Some(self.of_list(slice, 0, list_0)? | self.of_list(slice, 1, list_1)?)
+                let Some([list_0, list_1]) = self.lists_of_b(poc) else { return Named::anything(self.gap) };
+                self.of_list(slice, 0, list_0) | self.of_list(slice, 1, list_1)
             }
         }
     }
 
+    /// It was in the buffer before packets went missing, or is one of them: it is not known whether it still is in it.
+    fn is_in_doubt(&self, frame: &Frame) -> bool {
+        self.gap.is_some_and(|gap| frame.packet < gap)
+    }
+
     /// 8.2.4.2.3: what is shown before the picture, the latest first, and what is shown after it; and the reverse.
     fn lists_of_b(&self, poc: i32) -> Option<[Vec<&Frame>; 2]> {
-        let mut sorted: Vec<&Frame> = self.buffer.iter().collect();
+        let mut sorted: Vec<&Frame> = self.buffer.iter().filter(|frame| !frame.is_missing).collect();
         sorted.sort_by_key(|frame| frame.poc);
         if sorted.windows(2).any(|pair| pair[0].poc == pair[1].poc) || sorted.iter().any(|frame| frame.poc == poc) {
             return None;
@@ -172,22 +274,40 @@ impl References {
         Some([list_0, list_1])
     }
 
-    /// The frames in `RefPicList0` or `RefPicList1` of a slice, begun as `initial`; `None` if there is one in it that
-    /// is not in the buffer.
-    fn of_list(&self, slice: &SliceHeader, number: usize, initial: Vec<&Frame>) -> Option<Dependencies> {
+    /// The frames in `RefPicList0` or `RefPicList1` of a slice, begun as `initial`.
+    fn of_list(&self, slice: &SliceHeader, number: usize, initial: Vec<&Frame>) -> Named {
         let length = slice.num_ref_idx_active[number] as usize;
         let max_frame_num = 1i64 << slice.sps.log2_max_frame_num;
         // 8.2.4.3.1: of frames, `PicNum` is `FrameNumWrap`, which is `frame_num` modulo `MaxFrameNum`.
         let mut pic_num = i64::from(slice.frame_num);
-        let mut list = vec![];
+        let mut list: Vec<&Frame> = vec![];
         for &operation in &slice.list_operations[number] {
-            let PicNumOperation::Step(step) = operation else { return None };
+            let PicNumOperation::Step(step) = operation else { return Named::anything(self.gap) };
             pic_num = (pic_num + step).rem_euclid(max_frame_num);
-            list.push(self.buffer.iter().find(|frame| i64::from(frame.frame_num) == pic_num)?.packet);
+            let Some(frame) = self.buffer.iter().find(|frame| i64::from(frame.frame_num) == pic_num) else {
+                // Where all frames are known it is one that the stream lacks.
+                return Named::anything(if self.is_whole { Some(self.packet) } else { self.gap });
+            };
+            list.push(frame);
         }
-        let rest = initial.iter().map(|frame| frame.packet).filter(|packet| !list.contains(packet));
-        let in_list = list.iter().copied().chain(rest).take(length);
-        Some(in_list.fold(Dependencies::NONE, |all, packet| all | self.on(packet)))
+        let by_number = list.iter().take(length).map(|frame| self.of_frame(frame, frame.gap));
+        let mut named = by_number.fold(Named::NOTHING, |all, frame| all | frame);
+        // The order counts of missing frames, by which those of B slices are sorted, are not known.
+        let is_mixed = slice.slice_type.picture_type() == PictureType::B
+            && list.len() < length
+            && self.buffer.iter().any(|frame| self.is_in_doubt(frame));
+        named.gap = named.gap.max(self.gap.filter(|_| is_mixed));
+        let rest = initial.into_iter().filter(|frame| list.iter().all(|other| other.frame_num != frame.frame_num));
+        for frame in rest.take(length.saturating_sub(list.len())) {
+            // What the stream may leave out stands in lists, too, and is not used.
+            let gap = if self.is_in_doubt(frame) { self.gap } else { frame.gap.filter(|_| !frame.is_missing) };
+            named = named | self.of_frame(frame, gap);
+        }
+        named
+    }
+
+    fn of_frame(&self, frame: &Frame, gap: Option<usize>) -> Named {
+        Named { packets: self.on(frame.packet), gap }
     }
 
     /// What the picture's order count depends on. A decoder derives it from that of the last reference picture that it
@@ -215,11 +335,10 @@ impl References {
             let pic_num = (i64::from(slice.frame_num) - difference).rem_euclid(max_frame_num);
             self.buffer.retain(|frame| i64::from(frame.frame_num) != pic_num);
         }
-        let most = slice.sps.max_num_ref_frames.clamp(1, 16) as usize;
-        self.buffer.truncate(most - 1);
+        self.buffer.truncate(most_references(&slice.sps) - 1);
         let begins_commands = !commands.is_empty() && !self.has_commands;
         self.has_commands |= begins_commands;
-        let wraps = slice.frame_num < self.prev_ref_frame_num && !matches!(slice.sps.poc, PocType::Lsb { .. });
+        let wraps = slice.frame_num == 0 && !slice.nal.is_idr() && !matches!(slice.sps.poc, PocType::Lsb { .. });
         // A picture that is no reference hides that the next one, of the same number, is missing.
         if wraps || !commands.is_empty() || (self.has_commands && self.follows_non_reference) {
             self.milestone = Some(self.packet);
@@ -228,7 +347,6 @@ impl References {
     }
 
     fn push(&mut self, frame: Frame) {
-        self.prev_ref_frame_num = frame.frame_num;
         self.buffer.push_front(frame);
         if self.anchors.len() == REACH {
             self.anchors.pop_front();
@@ -238,236 +356,10 @@ impl References {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bits::written::BitWriter;
-    use crate::h264::Scanner;
-
-    const MAX_NUM_REF_FRAMES: u32 = 3;
-
-    /// A stream of frames, in packets of one slice each.
-    struct Stream {
-        scanner: Scanner,
-        poc_type: u32,
-    }
-
-    /// What a slice header says: `slice_type`, `nal_ref_idc`, `frame_num`, order count, references, and the commands
-    /// of its list and for marking.
-    #[derive(Clone, Copy)]
-    struct Slice<'a> {
-        slice_type: u32,
-        is_reference: bool,
-        frame_num: u32,
-        lsb: u32,
-        num_ref_idx: u32,
-        list: &'a [u32],
-        marking: &'a [u32],
-    }
-
-    const P: Slice =
-        Slice { slice_type: 0, is_reference: true, frame_num: 0, lsb: 0, num_ref_idx: 1, list: &[], marking: &[] };
-    const B: Slice = Slice { slice_type: 1, is_reference: false, ..P };
-    const I: Slice = Slice { slice_type: 2, ..P };
-
-    impl Slice<'_> {
-        fn at(self, frame_num: u32, lsb: u32) -> Self {
-            Self { frame_num, lsb, ..self }
-        }
-    }
-
-    fn unit(header: u8, bits: &BitWriter) -> Vec<u8> {
-        let mut unit = vec![0, 0, 1, header];
-        for byte in bits.bytes() {
-            if byte <= 3 && unit.ends_with(&[0, 0]) {
-                unit.push(3);
-            }
-            unit.push(byte);
-        }
-        unit
-    }
-
-    impl Stream {
-        /// `frame_num` and order counts of 4 bits.
-        fn new(poc_type: u32) -> Self {
-            let sps = BitWriter::default().u(8, 66).u(16, 30).ue(&[0, 0, poc_type]);
-            let sps = if poc_type == 0 { sps.ue(&[0]) } else { sps };
-            let sps = sps.ue(&[MAX_NUM_REF_FRAMES]).u(1, 0).ue(&[1, 1]).u(1, 1).u(1, 1).u(1, 0).u(1, 0);
-            let pps = BitWriter::default().ue(&[0, 0]).u(1, 0).u(1, 0).ue(&[0, 0, 0]).u(3, 0).ue(&[0, 0, 0]).u(3, 0);
-            Self { scanner: Scanner::new(&[unit(0x67, &sps), unit(0x68, &pps)].concat()), poc_type }
-        }
-
-        fn slice(&self, slice: Slice, is_idr: bool) -> Vec<u8> {
-            let mut bits = BitWriter::default().ue(&[0, slice.slice_type, 0]).u(4, slice.frame_num);
-            if is_idr {
-                bits = bits.ue(&[0]);
-            }
-            if self.poc_type == 0 {
-                bits = bits.u(4, slice.lsb);
-            }
-            if slice.slice_type == 1 {
-                bits = bits.u(1, 1);
-            }
-            for list in 0..[1, 2, 0][slice.slice_type as usize] {
-                if list == 0 {
-                    bits = bits.u(1, 1).ue(&[slice.num_ref_idx - 1]);
-                    bits = if slice.slice_type == 1 { bits.ue(&[0]) } else { bits };
-                }
-                bits = bits.u(1, u32::from(list == 0 && !slice.list.is_empty()));
-                if list == 0 && !slice.list.is_empty() {
-                    bits = bits.ue(slice.list).ue(&[3]);
-                }
-            }
-            if is_idr {
-                bits = bits.u(2, 0);
-            } else if slice.is_reference {
-                bits = bits.u(1, u32::from(!slice.marking.is_empty()));
-                bits = if slice.marking.is_empty() { bits } else { bits.ue(slice.marking).ue(&[0]) };
-            }
-            bits = bits.ue(&[0]); // slice_qp_delta
-            unit(u8::from(slice.is_reference) << 5 | if is_idr { 5 } else { 1 }, &bits)
-        }
-
-        fn idr(&mut self) -> Dependencies {
-            self.next_packet(&self.slice(I, true))
-        }
-
-        fn next(&mut self, slice: Slice) -> Dependencies {
-            self.next_packet(&self.slice(slice, false))
-        }
-
-        fn next_packet(&mut self, packet: &[u8]) -> Dependencies {
-            let row = self.scanner.scan(packet);
-            assert!(row.picture_type.is_some());
-            row.depends_on
-        }
-
-        fn next_is_predicted_from(&mut self, slice: Slice) -> Dependencies {
-            let packet = self.slice(slice, false);
-            self.scanner.scan(&packet).predicted_from
-        }
-    }
-
-    fn at(distances: &[usize]) -> Dependencies {
-        distances.iter().fold(Dependencies::NONE, |all, &distance| all | Dependencies::at(distance))
-    }
-
-    #[test]
-    fn p_slices_depend_on_the_frames_that_they_list() {
-        let mut stream = Stream::new(0);
-        assert_eq!(stream.idr(), at(&[]));
-        assert_eq!(stream.next(P.at(1, 1)), at(&[1]));
-        assert_eq!(stream.next(Slice { num_ref_idx: 2, ..P }.at(2, 2)), at(&[1, 2]));
-        assert_eq!(stream.next(Slice { num_ref_idx: 9, ..P }.at(3, 3)), at(&[1, 2, 3]));
-        // The window holds three frames: the IDR picture has left it.
-        assert_eq!(stream.next(Slice { num_ref_idx: 9, ..P }.at(4, 4)), at(&[1, 2, 3]));
-        assert_eq!(stream.next(I.at(5, 5)), at(&[]));
-        assert_eq!(stream.next(P.at(6, 6)), at(&[1]));
-    }
-
-    #[test]
-    fn commands_choose_other_frames_than_the_latest() {
-        let mut stream = Stream::new(0);
-        stream.idr();
-        stream.next(P.at(1, 2));
-        stream.next(P.at(2, 4));
-        // abs_diff_pic_num_minus1 = 2 from frame_num 3: number 0; the rest of the list begins with the latest.
-        assert_eq!(stream.next(Slice { list: &[0, 2], ..P }.at(3, 6)), at(&[3]));
-        assert_eq!(stream.next(Slice { list: &[0, 2], num_ref_idx: 2, ..P }.at(4, 8)), at(&[1, 3]));
-        // The same frame twice, as for weighted prediction; then two steps, there and back.
-        assert_eq!(stream.next(Slice { list: &[0, 1, 0, 15], num_ref_idx: 2, ..P }.at(5, 10)), at(&[2]));
-        assert_eq!(stream.next(Slice { list: &[0, 2, 1, 1], num_ref_idx: 2, ..P }.at(6, 12)), at(&[1, 3]));
-        // A frame that is not there, and a long-term one.
-        assert_eq!(stream.next(Slice { list: &[0, 7], ..P }.at(7, 14)), Dependencies::ALL);
-        assert_eq!(stream.next(Slice { list: &[2, 0], ..P }.at(8, 0)), Dependencies::ALL);
-        assert_eq!(stream.next(P.at(9, 2)), at(&[1]));
-    }
-
-    #[test]
-    fn b_slices_depend_on_all_frames_in_the_buffer() {
-        let mut stream = Stream::new(0);
-        stream.idr();
-        stream.next(P.at(1, 4));
-        assert_eq!(stream.next(B.at(2, 2)), at(&[1, 2]));
-        assert_eq!(stream.next(P.at(2, 6)), at(&[2]));
-        assert_eq!(stream.next(P.at(3, 8)), at(&[1]));
-        assert_eq!(stream.next(B.at(4, 7)), at(&[1, 2, 4]));
-    }
-
-    #[test]
-    fn b_slices_are_predicted_from_the_frames_that_their_lists_name() {
-        let mut stream = Stream::new(0);
-        stream.idr();
-        stream.next(P.at(1, 4));
-        stream.next(P.at(2, 6));
-        // The latest shown before, and the first shown after: 0 and 4.
-        assert_eq!(stream.next_is_predicted_from(B.at(3, 2)), at(&[2, 3]));
-        assert_eq!(stream.next_is_predicted_from(B.at(3, 5)), at(&[2, 3]));
-        assert_eq!(stream.next_is_predicted_from(Slice { num_ref_idx: 3, ..B }.at(3, 2)), at(&[3, 4, 5]));
-        // Both lists begin with 6, so the second one is turned round.
-        assert_eq!(stream.next_is_predicted_from(B.at(3, 7)), at(&[4, 5]));
-        // The first list begins with number 0 by a command, the second with 6.
-        assert_eq!(stream.next_is_predicted_from(Slice { list: &[0, 2], ..B }.at(3, 5)), at(&[5, 7]));
-        // An order count that another frame has: nobody knows.
-        assert_eq!(stream.next_is_predicted_from(B.at(3, 4)), Dependencies::ALL);
-    }
-
-    #[test]
-    fn a_picture_with_commands_for_the_buffer_is_needed_by_all_later_ones() {
-        let mut stream = Stream::new(0);
-        stream.idr();
-        stream.next(P.at(1, 2));
-        // Number 1 goes, and 0 is the latest but one.
-        assert_eq!(stream.next(Slice { marking: &[1, 0], ..P }.at(2, 4)), Dependencies::ALL);
-        assert_eq!(stream.next(Slice { num_ref_idx: 3, ..P }.at(3, 6)), at(&[1, 3]));
-        assert_eq!(stream.next(P.at(4, 8)), at(&[1, 2]));
-        assert_eq!(stream.next(P.at(5, 10)), at(&[1, 3]));
-        // Behind a picture that is no reference a missing one is not noticed.
-        assert_eq!(stream.next(Slice { is_reference: false, ..P }.at(6, 12)), at(&[1, 4]));
-        assert_eq!(stream.next(P.at(6, 14)), at(&[2, 5]));
-        assert_eq!(stream.next(P.at(7, 0)), at(&[1]));
-    }
-
-    #[test]
-    fn long_term_references_and_gaps_make_everything_depend_on_everything_up_to_an_idr_picture() {
-        for lost in [Slice { marking: &[4, 1], ..P }.at(1, 2), Slice { marking: &[5], ..P }.at(1, 2), P.at(2, 4)] {
-            let mut stream = Stream::new(0);
-            stream.idr();
-            assert_eq!(stream.next(lost), Dependencies::ALL);
-            assert_eq!(stream.next(P.at(lost.frame_num + 1, 6)), Dependencies::ALL);
-            assert_eq!(stream.idr(), at(&[]));
-            assert_eq!(stream.next(P.at(1, 2)), at(&[1]));
-        }
-    }
-
-    #[test]
-    fn two_pictures_in_a_packet_are_not_followed() {
-        let mut stream = Stream::new(0);
-        stream.idr();
-        let both = [stream.slice(P.at(1, 2), false), stream.slice(P.at(2, 4), false)].concat();
-        assert_eq!(stream.next_packet(&both), Dependencies::ALL);
-    }
-
-    #[test]
-    fn the_picture_that_the_order_is_counted_from_is_fed_where_others_would_mislead() {
-        let mut stream = Stream::new(0);
-        stream.idr();
-        stream.next(P.at(1, 2));
-        stream.next(P.at(2, 4));
-        // From 0 on, 8 could be -8.
-        assert_eq!(stream.next(Slice { list: &[0, 2], ..P }.at(3, 6)), at(&[3]));
-        assert_eq!(stream.next(I.at(4, 8)), at(&[1]));
-    }
-
-    #[test]
-    fn a_frame_number_that_wraps_around_must_be_seen_where_order_is_counted_by_it() {
-        for (poc_type, expected) in [(0, at(&[1])), (2, at(&[1, 2]))] {
-            let mut stream = Stream::new(poc_type);
-            stream.idr();
-            for number in 1..18 {
-                stream.next(P.at(number % 16, 2 * number % 16));
-            }
-            assert_eq!(stream.next(P.at(2, 4)), expected);
-        }
-    }
+/// Reference frames that the buffer has room for.
+fn most_references(sps: &Sps) -> usize {
+    sps.max_num_ref_frames.clamp(1, 16) as usize
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,7 @@ impl Scanner {
         let links = self.references.next(&slices, row.poc);
         row.depends_on = links.depends_on;
         row.predicted_from = links.predicted_from;
+        row.missing = links.missing;
         let is_intra = row.picture_type == Some(PictureType::I);
         if let Some(point) = recovery_point.filter(|point| is_intra || point.exact_match_flag) {
             row.is_recovery_point = true;

@@ -85,6 +85,11 @@ impl PacketHeaders {
     }
 
     #[getter]
+    fn missing<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        self.column(py, |row| row.missing.map_or(-1, |back| back as i32))
+    }
+
+    #[getter]
     fn poc<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
         self.column(py, |row| row.poc)
     }

@@ -155,6 +155,7 @@ def _unread_table(
         depends_on=all_of(np.int64(-1)),
         predicted_from=all_of(np.int64(-1)),
         has_stand_in=all_of(np.False_),
+        missing=all_of(np.int32(-1)),
         is_idr=all_of(np.False_),
         is_recovery_point=all_of(np.False_),
         recovery_frames=all_of(np.int32(0)),

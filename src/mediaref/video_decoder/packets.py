@@ -64,6 +64,9 @@ class PacketTable:
     predicted_from: NDArray[np.int64]
     #: There is a stand-in to feed in its place, H.264 only: see `StreamParser.stand_in`.
     has_stand_in: NDArray[np.bool_]
+    #: How many rows back the latest packets are missing from the file that the picture depends on, at any remove, H.264
+    #: only: see `plan.cut_off`. 0: right before this one; -1 where none are known to be missing.
+    missing: NDArray[np.int32]
     is_idr: NDArray[np.bool_]
     is_recovery_point: NDArray[np.bool_]
     #: Reference frames to decode after a recovery point until what is shown is exact.
@@ -258,6 +261,7 @@ def _assumed_columns(codec: str, chunk: list[VideoPacket]) -> dict[str, NDArray[
         "depends_on": np.full(count, -1, np.int64),
         "predicted_from": np.full(count, -1, np.int64),
         "has_stand_in": np.zeros(count, np.bool_),
+        "missing": np.full(count, -1, np.int32),
         "is_idr": key,
         "is_recovery_point": key,
         "recovery_frames": np.zeros(count, np.int32),
@@ -275,6 +279,7 @@ HEADER_COLUMNS = (
     "depends_on",
     "predicted_from",
     "has_stand_in",
+    "missing",
     "is_idr",
     "is_recovery_point",
     "recovery_frames",

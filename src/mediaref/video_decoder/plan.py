@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mediaref.arguments import tolerance
+from mediaref.errors import CorruptMediaError
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.packets import NO_TIME, PacketTable
@@ -206,6 +207,24 @@ def packets_to_feed(index: VideoIndex, frames: Iterable[int], ranges: Ranges | N
     index = index.with_headers(asked, ranges)
     starts = _starts(index)
     return np.array([_span(index, starts.of(frame), [frame]).cost for frame in asked], np.int64)
+
+
+def cut_off(index: VideoIndex, frame: int) -> CorruptMediaError | None:
+    """Why a frame cannot be had whatever is decoded: packets that it depends on are missing from the file.
+
+    Asked of the headers read so far; of H.264 they tell, by the numbers of the reference frames. What is missing before
+    the packet where decoding of the frame starts does it no harm.
+    """
+    table = index.packets
+    for row in index.packets_of(frame):
+        gap = row - int(table.missing[row])  # row + 1 where there is none
+        if gap <= row and _starts(index).of(frame) < gap:
+            return CorruptMediaError(
+                f"{index.source.name}: frame {frame} (packet {row}, byte {int(table.position[row])}) depends on "
+                f"pictures that are missing from the file: some are lost right before packet {gap}; frames before "
+                "them, and those from the next keyframe on, can be read"
+            )
+    return None
 
 
 def nearest_cheap_frames(

@@ -40,7 +40,7 @@ from mediaref.video_decoder.headers import decoding_runs, unread_runs
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.indexed import IndexedVideoDecoder
 from mediaref.video_decoder.native import NativePixels
-from mediaref.video_decoder.plan import DecodePlan, Span, packets_for
+from mediaref.video_decoder.plan import DecodePlan, Span, cut_off, packets_for
 from mediaref.video_decoder.reader import PacketReader
 from mediaref.video_decoder.warm_memory import keep_warm
 
@@ -301,7 +301,8 @@ class SpanDecoder:
         Pixels are uint8 `(height, width, 3)` RGB or native ones, turned for display; `size` is (width, height) before
         turning.
         """
-        wanted = {int(self._index.packet_of[frame]) for frame in span.frames}
+        lost = {frame: error for frame in span.frames.tolist() if (error := cut_off(self._index, frame))}
+        wanted = {int(self._index.packet_of[frame]) for frame in span.frames.tolist() if frame not in lost}
         unread: dict[int, MediaRefError] = {}  # why packets cannot be read
         because: dict[int, MediaRefError] = {}  # and of which frames that is the reason, by their packets
         following: Span | None = span
@@ -324,6 +325,7 @@ class SpanDecoder:
                 because = dict.fromkeys(wanted.difference(others), error) | because
         if wanted:
             self._decoder.is_sound = False
+        yield from lost.items()
         for row in sorted(wanted):
             yield self._frame_of[row], self._error(row, because.get(row))
 

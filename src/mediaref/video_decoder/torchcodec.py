@@ -34,7 +34,7 @@ from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.indexed import IndexedVideoDecoder
 from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import NO_TIME
-from mediaref.video_decoder.plan import start_points
+from mediaref.video_decoder.plan import cut_off, start_points
 from mediaref.video_decoder.presentation import nanoseconds
 
 _log = logging.getLogger("mediaref")
@@ -92,13 +92,16 @@ class LibraryBackend:
         return of_one_process(self._decoded(index, order, resolve_threads(threads)), index.source.name)
 
     def _decoded(self, index: VideoIndex, order: list[int], threads: int) -> Generator[Decoded, None, None]:
+        index = index.with_headers()
+        lost = {frame: error for frame in order if (error := cut_off(index, frame)) is not None}
         with ExitStack() as files:
             decoder = self.open(index, threads, files)
             for batch in _batches(index, order):
-                found = _ask(decoder, index, batch)
-                missing = [frame for frame in batch if isinstance(found[frame], MediaRefError)]
+                asked = [frame for frame in batch if frame not in lost]
+                found = _ask(decoder, index, asked) if asked else {}
+                missing = [frame for frame in asked if isinstance(found[frame], MediaRefError)]
                 found |= self._retried(index, missing, threads)
-                yield from ((frame, found[frame]) for frame in batch)
+                yield from ((frame, lost[frame] if frame in lost else found[frame]) for frame in batch)
 
     def _retried(self, index: VideoIndex, frames: list[int], threads: int) -> dict[int, NDArray[Any] | MediaRefError]:
         """What went before may be what went wrong, or the seeking: each frame by a decoder of its own, then those
