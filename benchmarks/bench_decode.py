@@ -80,9 +80,10 @@ PATTERNS = tuple(patterns(1500))
 
 
 _ABOUT = f"""\
-The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the packets of our plan, read beforehand, one
-span after the other. Peers that were far behind in the first round were not measured again. A clip named
--{LONG_MINUTES}min is the one before it over and over, for an hour.
+The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the packets of our plan, read beforehand,
+one span after the other, by a decoder that stays open between calls that are not cold. Peers that were far behind in
+the first round were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an
+hour.
 
 What is below 1x, and why: the first touch of a file (1 cold) makes the frame table of all of it, which later calls are
 spared. And where every packet is needed (libvpx's VP9) nothing can be left out, while

@@ -127,7 +127,10 @@ def opencv(request: Request) -> Frames:
 
 
 def floor(request: Request) -> Frames:
-    """The packets of our plan through FFmpeg alone, and the asked pictures to RGB: read and planned beforehand."""
+    """The packets of our plan through FFmpeg alone, and the asked pictures to RGB.
+
+    They are planned and read beforehand, and the decoder stays open between requests that are not cold.
+    """
     import av
 
     from mediaref.video_decoder import DecodePlan, VideoIndex
@@ -135,30 +138,35 @@ def floor(request: Request) -> Frames:
 
     def prepare() -> Any:
         plan = DecodePlan.of(VideoIndex.open(request["video"]), request["frames"])
+        spans = []
         with PacketReader(plan.index) as reader:
-            contents = [
-                [(row, bytes(packet)) for row, packet in reader.read(span.packets, set(span.stand_ins.tolist()))]
-                for span in plan.spans
-            ]
-        return contents, set(plan.index.packet_of[request["frames"]].tolist()), plan.index.reorder_depth
+            for span in plan.spans:
+                spans.append([])
+                for row, packet in reader.read(span.packets, set(span.stand_ins.tolist())):
+                    packet.pts = packet.dts = row
+                    spans[-1].append(packet)
+        return spans, set(plan.index.packet_of[request["frames"]].tolist()), plan.index.reorder_depth, []
 
-    contents, wanted, depth = kept((request["video"], tuple(request["frames"])), prepare)
-    clock = Clock()
-    with av.open(request["video"]) as container:
+    def decoder() -> Any:
+        container = av.open(request["video"])
         codec = container.streams.video[0].codec_context
         codec.thread_count, codec.thread_type = request["threads"], "FRAME" if request["threads"] > 1 else "NONE"
+        return container, codec, av.video.reformatter.VideoReformatter()
+
+    key = (request["video"], tuple(request["frames"]), request["threads"], tuple(request["cores"]))
+    spans, wanted, depth, opened = kept(key, prepare)
+    clock = Clock()
+    if not opened:
+        opened.append(decoder())
+    _, codec, reformatter = opened[0]
+    found = []
+    for span in spans:
         codec.reorder_depth = max(codec.reorder_depth, depth)
-        reformatter = av.video.reformatter.VideoReformatter()
-        found = []
-        for span in contents:
-            for row, content in [*span, (None, None)]:
-                packet = None if content is None else av.Packet(content)
-                if packet is not None:
-                    packet.pts = packet.dts = row
-                for frame in codec.decode(packet):
-                    if frame.pts in wanted:
-                        found.append(reformatter.reformat(frame, frame.width, frame.height, "rgb24", threads=1))
-            codec.flush_buffers()
+        for packet in [*span, None]:
+            for frame in codec.decode(packet):
+                if frame.pts in wanted:
+                    found.append(reformatter.reformat(frame, frame.width, frame.height, "rgb24", threads=1))
+        codec.flush_buffers()
     request["took"] = clock.read()
     return [frame.to_ndarray() for frame in found]
 
