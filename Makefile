@@ -34,13 +34,13 @@ test-integrations: $(VENV)-integrations/.built
 test-ray: $(VENV)-ray/.built
 	$(VENV)-ray/bin/python -m pytest tests/test_ray.py
 
-# The torchcodec backend on the real torchcodec, which is lent PyAV's FFmpeg: torch alone is gigabytes.
+# The torchcodec backend on the real torchcodec, which is lent PyAV's FFmpeg, and the guide for DataLoaders: torch alone
+# is gigabytes.
 test-torch: $(VENV)-torch/.built
 	$(VENV)-torch/bin/python -m pip install --quiet --editable packages/patch-torchcodec
 	$(VENV)-torch/bin/patch-torchcodec
 	$(VENV)-torch/bin/patch-torchcodec --verify
 	$(VENV)-torch/bin/python -m pytest -m torch tests packages/patch-torchcodec/tests
-	$(VENV)-torch/bin/python -m pytest tests/test_docs.py
 
 $(VENV)-integrations/.built: EXTRA := test-integrations
 $(VENV)-ray/.built: EXTRA := test,ray

@@ -64,10 +64,21 @@ def test_what_needs_nothing_more_runs(page: Path, folder: Path) -> None:
     run([block for block in blocks_of(page) if not block.requires], folder)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if any(block.requires for block in blocks_of(p))], ids=name_of)
+def needs_of(page: Path) -> set[str]:
+    return {package for block in blocks_of(page) for package in block.requires}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name_of(page), marks=[pytest.mark.torch] if "torch" in needs_of(page) else [])
+        for page in PAGES
+        if needs_of(page)
+    ],
+)
 def test_a_page_runs_from_top_to_bottom(page: Path, folder: Path) -> None:
     blocks = list(blocks_of(page))
-    for package in sorted({package for block in blocks for package in block.requires}):
+    for package in sorted(needs_of(page)):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
     run(blocks, folder)
