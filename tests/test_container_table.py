@@ -202,8 +202,10 @@ def test_a_table_that_lies_loses_its_own_frames_and_no_others(clip: Clip, tmp_pa
         {"options": {"x264-params": "keyint=24:bframes=3:b-adapt=0:b-pyramid=normal"}},
         {"codec": "libx265", "options": {"x265-params": "log-level=none:keyint=24:bframes=4:b-adapt=0"}},
         {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8", "g": "12"}},
+        {"options": {"x264-params": "keyint=24:bframes=3:b-adapt=0:tff=1"}},
+        {"codec": "mpeg4", "options": {"bf": "2", "g": "12"}},
     ],
-    ids=["h264", "hevc", "vp9"],
+    ids=["h264", "hevc", "vp9", "h264 in fields", "mpeg4"],
 )
 def test_of_a_file_cut_off_behind_its_table_all_that_is_left_comes_and_nothing_for_what_is_not(
     tmp_path: Path, arguments: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -220,7 +222,7 @@ def test_of_a_file_cut_off_behind_its_table_all_that_is_left_comes_and_nothing_f
         assert _by_time(index, cut) == [plain[frame] if is_there[frame] else None for frame in range(len(index))]
         assert f"cut.mp4: the file is cut off: {len(index.packets) - row} of its 24 packets" in caplog.text
     with pytest.raises(CorruptMediaError, match=r"packet 23 \(byte \d+\) of \d+ bytes is cut short"):
-        MediaRef(uri=str(cut), pts_ns=int(index.pts_ns[index.packet_of.tolist().index(23)])).to_bit_cost()  # type: ignore[index]
+        MediaRef(uri=str(cut), pts_ns=int(index.pts_ns[index.packet_of.tolist().index(23)])).to_ndarray()  # type: ignore[index]
 
 
 def _by_time(index: VideoIndex, path: Path) -> list[str | None]:

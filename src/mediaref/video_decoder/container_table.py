@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mediaref.containers.matroska import Segment
 from mediaref.containers.mp4 import Movie, PlainTrack
@@ -110,9 +112,7 @@ def _contents(
     if picture is None:
         return None
     check_limits(table, picture, source.name)
-    missing = int(np.count_nonzero(table.position + table.size > ranges.size))
-    if missing:  # a pass over the packets would not know when their frames are shown, and take others for them
-        _log.warning("%s: the file is cut off: %d of its %d packets are not in it", source.name, missing, len(table))
+    _are_missing(table, ranges)
     return Contents(
         codec=codec,
         stream=told.stream,
@@ -131,6 +131,42 @@ def _contents(
         decoder=stream.codec_context,
         parts=tables.parts if isinstance(tables, Segment) else None,
     )
+
+
+def with_missing_packets(scanned: PacketTable, stream: VideoStream, source: Source, ranges: Ranges) -> PacketTable:
+    """`scanned`, from a pass over the packets, and those behind the end of the file that an MP4 file's tables tell of.
+
+    Without them the frames beside theirs would be taken for them.
+    """
+    if not ranges.is_sized() or (
+        len(scanned) >= stream.frames and int((scanned.position + scanned.size).max()) < ranges.size
+    ):
+        return scanned
+    movie = Movie.read(ranges)
+    told = None if movie is None else packets_of_movie(stream, movie, source.name)
+    if told is None:
+        return scanned
+    table = told.table
+    missing = _are_missing(table, ranges)
+    left = int(missing.argmax())
+    is_same = all(np.array_equal(getattr(scanned, of)[:left], getattr(table, of)[:left]) for of in ("position", "pts"))
+    if not missing.any() or not is_same:
+        return scanned
+    # There are no headers to read; their order is that of their times.
+    rest = replace(
+        table, scanned_from=np.zeros_like(table.scanned_from), sequence=table.sequence + scanned.sequence.max() + 1
+    )
+    names = [column.name for column in fields(PacketTable)]
+    return PacketTable(**{name: np.append(getattr(scanned, name)[:left], getattr(rest, name)[left:]) for name in names})
+
+
+def _are_missing(table: PacketTable, ranges: Ranges) -> NDArray[np.bool_]:
+    """Which packets are not, or not wholly, in the file; a warning in the log counts them."""
+    missing = table.position + table.size > ranges.size
+    if missing.any():
+        count = int(missing.sum())
+        _log.warning("%s: the file is cut off: %d of its %d packets are not in it", ranges.name, count, len(table))
+    return missing
 
 
 def _is_ordinary(table: PacketTable) -> bool:

@@ -18,7 +18,7 @@ from mediaref.storage.ranges import Ranges
 from mediaref.storage.source import content_marks
 from mediaref.video_decoder import cache
 from mediaref.video_decoder.container import opened, translated_errors
-from mediaref.video_decoder.container_table import read_container_table
+from mediaref.video_decoder.container_table import read_container_table, with_missing_packets
 from mediaref.video_decoder.contents import Contents, check_limits
 from mediaref.video_decoder.frame_decoder import keep_decoder
 from mediaref.video_decoder.orientation import Orientation
@@ -344,7 +344,7 @@ def kept(source: Source, identity: Hashable, make: Callable[[], VideoIndex]) -> 
 
 
 def _build(source: Source, identity: Hashable, ranges: Ranges) -> VideoIndex:
-    return made(source, identity, read_container_table(source, ranges) or _demuxed(source))
+    return made(source, identity, read_container_table(source, ranges) or _demuxed(source, ranges))
 
 
 def made(source: Source, identity: Hashable, contents: Contents) -> VideoIndex:
@@ -393,7 +393,7 @@ def _promised_picture(stream: VideoStream) -> Picture:
     return Picture(context.width, context.height, pixel_format, Orientation())
 
 
-def _demuxed(source: Source) -> Contents:
+def _demuxed(source: Source, ranges: Ranges) -> Contents:
     """The contents of `source` by one pass over its packets."""
     with opened(source) as (container, stream):
         codec = stream.codec_context.codec.canonical_name
@@ -401,7 +401,7 @@ def _demuxed(source: Source) -> Contents:
         scan = scan_packets(container, stream, codec, source.name)
         picture = Picture.of_first(stream, scan.head) or _promised_picture(stream)
         number, time_base, rate = stream.index, Fraction(stream.time_base or 1), stream.average_rate
-    table = scan.table()
+        table = with_missing_packets(scan.table(), stream, source, ranges)
     check_limits(table, picture, source.name)
     return Contents(
         codec=codec,
