@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -43,6 +44,10 @@ KINDS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "g": "12"}, {}),
     "av1": ("libsvtav1", {"preset": "12", "g": "12", "svtav1-params": "lp=1"}, {}),
 }
+
+
+#: What is fetched of a file before anything is known of it.
+_LOOKED_AT_BYTES = 96 << 10
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +138,40 @@ def test_little_is_read_and_few_answers_are_waited_for(long: Path) -> None:
         window = int(index.packets.size[:48].sum())  # four groups: 20 frames are to follow
         assert stats.bytes_read < window + (200 << 10) < size / 4
         assert stats.round_trips <= 5
+
+
+def test_the_next_group_is_not_read_where_the_frames_behind_a_time_show_that_it_is_complete(tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "threads": "1", "crf": "12", "x264-params": "keyint=60:bframes=2:scenecut=0"}
+    path = make_clip(tmp_path / "groups.mkv", frames=900, size=(160, 96), options=options)
+    index = VideoIndex.open(path)
+    assert index.pts_ns is not None
+    group = int(index.packets.size[480:540].sum())
+    for frame, groups in ((485, 1), (510, 1), (530, 2)):
+        cleanup_cache()
+        with ReadStats() as stats:
+            MediaRef(uri=afar(path), pts_ns=int(index.pts_ns[frame])).to_ndarray()
+        assert groups - 0.5 < (stats.bytes_read - _LOOKED_AT_BYTES) / group < groups + 0.5
+
+
+def test_frames_that_last_longer_than_the_file_says_are_found_with_the_next_group(tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "threads": "1", "crf": "12", "x264-params": "keyint=60:bframes=2:scenecut=0"}
+    path = make_clip(
+        tmp_path / "slow.mkv",
+        frames=900,
+        size=(160, 96),
+        options=options,
+        timestamps=[10 * number for number in range(900)],
+        time_base=Fraction(1, 30),
+    )
+    index = VideoIndex.open(path)
+    assert index.pts_ns is not None
+    time, uri = int(index.pts_ns[530]) + 10**8, afar(path)
+    assert not is_whole_around(uri, [time])
+    with ReadStats() as stats:
+        pixels = MediaRef(uri=uri, pts_ns=time).to_ndarray()
+    np.testing.assert_array_equal(pixels, MediaRef(uri=str(path), pts_ns=time).to_ndarray())
+    assert stats.bytes_read < path.stat().st_size / 2
+    assert stats.round_trips <= 4
 
 
 def test_many_calls_come_to_read_it_whole(long: Path) -> None:

@@ -10,6 +10,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from mediaref import limits
@@ -52,8 +53,10 @@ _REMOTE_BYTES = 16 << 20
 #: Parts of a remote file are read only if they are together less than this, and than this share of it.
 _MOST_IN_PARTS = 64 << 20
 _SHARE_IN_PARTS = 1 / 4
-#: Of these it shows that the frame on screen at a time is not to come behind them.
-_FRAMES_BEHIND = 20
+#: Of these it shows that the frame on screen at a time is not to come behind them; of the codecs that show frames in
+#: the order of decoding one is enough.
+_FRAMES_BEHIND = {b"V_VP9": 2, b"V_AV1": 2}
+_MOST_FRAMES_BEHIND = 20
 #: Behind the clusters mostly stand the cues, and little else.
 _MOST_CUES = 4 << 20
 
@@ -163,25 +166,31 @@ class Segment:
                 cues = element.begin
         raise _UnusualError
 
-    def around(self, ranges: Ranges, times: Sequence[int]) -> Segment:
+    def around(self, ranges: Ranges, times: Sequence[int], reach: int) -> Segment:
         """The segment with only those clusters to read that tell which frames are on screen at `times` (nanoseconds).
 
-        These are, by the cues, the cluster of the keyframe before each time up to that of the keyframe behind it, or
-        further if that is soon, and they are fetched. It is the whole segment where no cues say so, or it would be much
-        of the file.
+        These are, by the cues, the cluster of the keyframe before each time up to that of the keyframe behind it, if
+        that is more than `reach` nanoseconds behind the time, or else up to that of the one after, and further if that
+        is soon; they are fetched. It is the whole segment where no cues say so, or it would be much of the file.
         """
         try:
             cues = self._read_cues(ranges)
         except (_UnusualError, IndexError):
             return self
-        margin = _FRAMES_BEHIND * max(track.default_duration for track in self.tracks) // self.tick
+        margin = max(
+            _FRAMES_BEHIND.get(track.codec_id, _MOST_FRAMES_BEHIND) * track.default_duration for track in self.tracks
+        )
         spans = []
         for time in times:
             at = bisect_right(cues, (time // self.tick, self.end)) - 1
             if at < 0:
                 return self
-            behind, enough = cues[at + 1 : at + 2], time // self.tick + margin
-            ends = (cue.cluster for cue in cues[at + 2 :] if cue.cluster > behind[0].cluster and cue.time >= enough)
+            enough, far = ((time + margin + extra) // self.tick for extra in (0, reach))
+            ends = (
+                cue.cluster
+                for before, cue in pairwise(cues[at:])
+                if cue.cluster > before.cluster and cue.time >= (far if before is cues[at] else enough)
+            )
             spans.append((cues[at].cluster, next(ends, self.end)))
         parts: list[Part] = []
         for begin, end in sorted(spans):

@@ -40,10 +40,11 @@ CONSTANT_SETS = frozenset({"avc1", "hvc1", "dva1", "dvh1"})
 _ARRAYS_A_TABLE = 16
 
 
-def read_container_table(source: Source, ranges: Ranges, around: Sequence[int] = ()) -> Contents | None:
+def read_container_table(source: Source, ranges: Ranges, around: Sequence[int] = (), reach: int = 0) -> Contents | None:
     """The contents of `source` from its own tables and its first packet; None where they do not tell everything.
 
-    Of a remote file that has no table of all its packets it may be those `around` some times, in nanoseconds.
+    Of a remote file that has no table of all its packets it may be those `around` some times, and as far as `reach`
+    behind them or the next keyframe, in nanoseconds.
     `ranges` are those of the file. Raises what reading it raises, and `LimitExceededError`.
     """
     if not ranges.is_sized():
@@ -53,7 +54,7 @@ def read_container_table(source: Source, ranges: Ranges, around: Sequence[int] =
         return None
     keep_warm(len(tables.content) * _ARRAYS_A_TABLE)
     if around and isinstance(tables, Segment):
-        tables = tables.around(ranges, around)
+        tables = tables.around(ranges, around, reach)
     track = tables.plain_track() if isinstance(tables, Movie) else None
     try:
         with _opened(source, tables, track) as (container, stream):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from mediaref.video_decoder.plan import start_points
 
 #: No picture is decoded behind more than this many that are shown after it (the codecs' largest picture buffer).
 _MOST_REORDERED = 16
+#: More nanoseconds than any video has.
+_ANY_REACH = 1 << 63
 
 
 def index_around(
@@ -37,12 +40,16 @@ def index_around(
     ranges.expect(identity)
     allowance = cache.allowances.peek(identity)
     if cache.indexes.peek(identity) is None and (allowance is None or allowance > 0):
-        contents = read_container_table(source, ranges, times)
-        if contents is not None and contents.parts is None:
-            return kept(source, identity, lambda: made(source, identity, contents)), True
-        if contents is not None and contents.parts is not None:
-            left = ranges.size if allowance is None else allowance
-            cache.allowances.keep(identity, left - sum(end - begin for begin, end in contents.parts))
+        # Mostly the frames behind a time show that it is complete; the next keyframe does nearly always.
+        for reach in (tolerance_ns, _ANY_REACH):
+            contents = read_container_table(source, ranges, times, reach)
+            if contents is None:
+                break
+            if contents.parts is None:
+                return kept(source, identity, partial(made, source, identity, contents)), True
+            allowance = ranges.size if allowance is None else allowance
+            allowance -= sum(end - begin for begin, end in contents.parts)
+            cache.allowances.keep(identity, allowance)
             index = _checked(made(source, identity, contents), contents.parts, times, tolerance_ns, ranges)
             if index is not None:
                 return index, False
@@ -69,6 +76,7 @@ def _checked(
     table = index.packets
     starts = {row: run.start for row, run in decoding_runs(index, frames.tolist())}
     clean = start_points(index)
+    most_reordered = 0 if index.parser is not None and index.parser.is_shown_as_decoded else _MOST_REORDERED
     assert index.pts_ns is not None
     shown = dict(zip(index.packet_of.tolist(), index.pts_ns.tolist(), strict=True))
     for time, frame in zip(times, frames.tolist(), strict=True):
@@ -82,7 +90,7 @@ def _checked(
         later = [each for each in part[part > row].tolist() if shown.get(each, time) > time]
         until = min([time + tolerance_ns, *(shown[each] for each in later if each in clean)])
         behind = sum(shown[each] > until for each in later)
-        is_complete = table.is_idr[later].any() or behind > _MOST_REORDERED
+        is_complete = table.is_idr[later].any() or behind > most_reordered
         if parts[part_of[row]][1] < (index.file_size or 0) and not is_complete:
             return None
     return index
