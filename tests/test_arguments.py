@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,10 @@ def test_threads_are_a_whole_number(clip: Clip, wrong: Any) -> None:
 def test_references_are_an_iterable_of_references(wrong: Any) -> None:
     with pytest.raises(InvalidTypeError, match="refs must be a list"):
         batch_decode(wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"clip.mp4", io.BytesIO(b"mp4"), bytes(10_000)])
+def test_a_video_is_a_path_or_a_uri(wrong: Any) -> None:
+    with pytest.raises(InvalidTypeError, match=r"^.{1,80} names no file") as raised:
+        VideoIndex.open(wrong)
+    assert isinstance(raised.value, TypeError)

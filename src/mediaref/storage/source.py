@@ -10,12 +10,14 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from reprlib import repr as short_repr
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from mediaref.data_uri import DataURI
 from mediaref.errors import (
     CorruptMediaError,
     InvalidReferenceError,
+    InvalidTypeError,
     MediaNotFoundError,
     MissingDependencyError,
 )
@@ -265,4 +267,8 @@ def _local_path(uri: str) -> str:
 
 
 def _as_text(uri: str | os.PathLike[str] | DataURI) -> str:
-    return str(uri) if isinstance(uri, DataURI) else os.fspath(uri)
+    text = str(uri) if isinstance(uri, DataURI) else uri
+    text = os.fspath(text) if isinstance(text, os.PathLike) else text
+    if not isinstance(text, str):
+        raise InvalidTypeError(f"{short_repr(uri)} names no file; give a path or a uri")
+    return text
