@@ -22,6 +22,7 @@ from mediaref import MediaRef, ReadStats, batch_decode, cleanup_cache, read_stat
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import VideoIndex, decode_frames
+from mediaref.video_decoder.pyav import SpanDecoder
 
 Clip = Callable[[str], Path]
 
@@ -178,6 +179,43 @@ def test_the_garbage_collector_may_close_an_iterator_at_the_worst_moment(
     collector.start()
     collector.join(30)
     assert not collector.is_alive()
+
+
+def test_a_thread_that_ctrl_c_hid_while_it_started_keeps_its_decoder(
+    clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder was once closed under it, and FFmpeg took the process down."""
+    at_work, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    start, decode, close = threading.Thread.start, SpanDecoder.decode, SpanDecoder.__exit__
+    in_use: list[SpanDecoder] = []
+    closed: list[SpanDecoder] = []
+
+    def interrupted_start(thread: threading.Thread) -> None:
+        start(thread)
+        at_work.wait(20)
+        raise KeyboardInterrupt
+
+    def slow_decode(decoder: SpanDecoder, *arguments: Any) -> Iterator[Any]:
+        in_use.append(decoder)
+        at_work.set()
+        go_on.wait(20)
+        done.set()
+        yield from decode(decoder, *arguments)
+
+    def watched_close(decoder: SpanDecoder, *error: object) -> None:
+        closed.append(decoder)
+        close(decoder, *error)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    monkeypatch.setattr(SpanDecoder, "decode", slow_decode)
+    monkeypatch.setattr(SpanDecoder, "__exit__", watched_close)
+    with pytest.raises(KeyboardInterrupt):
+        list(decode_frames(clip("vp9_gops"), range(24), threads=2))
+    closed_in_use = set(in_use) & set(closed)
+    go_on.set()
+    assert done.wait(20)
+    assert not closed_in_use
+    assert len(in_use) == len(closed) == 1
 
 
 def _collect_within(worst: AbstractContextManager[Any]) -> None:

@@ -7,11 +7,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import takewhile
-from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
@@ -215,23 +214,25 @@ def _side_by_side(
     plan: DecodePlan, make: Callable[..., SpanDecoder], threads: int, size: tuple[int, int] | None
 ) -> Generator[Decoded, None, None]:
     """Spans on `threads` threads, each its decoder; at most one span more than threads is ready or under way."""
-    idle: SimpleQueue[SpanDecoder] = SimpleQueue()
+    idle: list[SpanDecoder] = []  # whoever takes one out has it for itself; there are as many as threads
     stopped = Event()
 
     def work(span: Span) -> list[Decoded]:
-        decoder = idle.get()
+        try:
+            decoder = idle.pop()
+        except IndexError:  # they have been closed, and nobody waits for this span
+            return []
         try:
             return list(takewhile(lambda _: not stopped.is_set(), decoder.decode(span, size)))
         finally:
-            idle.put(decoder)
+            idle.append(decoder)
 
-    decoders = ExitStack()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="mediaref-decode")
     ahead: deque[Future[list[Decoded]]] = deque()
     patience = None
     try:
         for _ in range(threads):
-            idle.put(decoders.enter_context(make()))
+            idle.append(make().__enter__())
         for span in plan.spans:
             ahead.append(pool.submit(copy_context().run, work, span))  # what it reads counts for who asks now
             if len(ahead) > threads:
@@ -245,10 +246,13 @@ def _side_by_side(
         raise
     finally:
         stopped.set()
-        _, running = wait([future for future in ahead if not future.cancel()], timeout=patience)
+        wait([future for future in ahead if not future.cancel()], timeout=patience)
         pool.shutdown(wait=patience is None)
-        if not running:  # otherwise the thread that lets go of them last closes them
-            decoders.close()
+        # Some may be in use yet, also by a thread that nobody knows of, as Ctrl-C came while it was started: these are
+        # closed by the thread that lets go of them last.
+        with ExitStack() as closed, suppress(IndexError):
+            while True:
+                closed.push(idle.pop())
 
 
 def _in_order(decoded: Generator[Decoded, None, None], order: Iterable[int]) -> Generator[Decoded, None, None]:
