@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,17 +148,3 @@ def test_a_stream_keeps_images_and_frames_of_one_uri_apart(clip: Clip) -> None:
     refs.insert(1, MediaRef(uri=refs[0].uri))
     got = list(iter_decode(refs, on_error="skip"))
     assert [place for place, pixels in enumerate(got) if pixels is None] == [1]
-
-
-def test_a_stream_holds_few_frames(clip: Clip) -> None:
-    refs = refs_of(clip("long"), list(range(240)))
-    frame_bytes = 96 * 80 * 3
-    list(iter_decode(refs[:40], threads=1))
-    frames = iter_decode(refs, threads=1)
-    next(frames)  # makes room that it never touches; see `keep_warm`
-    tracemalloc.start()
-    for _ in frames:
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 40 * frame_bytes
