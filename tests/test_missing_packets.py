@@ -47,7 +47,7 @@ def lost_without(path: Path, gone: Sequence[int], whole: VideoIndex, pixels: Seq
             lost.add(row_of[frame])
         else:
             assert digest(got) == right[row_of[frame]], f"frame {frame}, without packets {gone}"  # type: ignore[arg-type]
-    for frame in random.Random(gone[0]).sample(range(len(index)), 2):
+    for frame in random.Random(gone[0]).sample(range(len(index)), min(2, len(index))):
         cleanup_cache()  # and with it all headers
         ((_, got),) = frames_or_errors(VideoIndex.open(path), [frame], threads=1)
         assert isinstance(got, CorruptMediaError) == (row_of[frame] in lost)

@@ -20,26 +20,22 @@ pub enum Step {
 }
 
 impl FrameNumbers {
-    /// The step to the pictures of a packet: to the first of them, if there is a gap before none.
+    /// The step to the pictures of a packet: the first that is a gap, or the first.
     pub fn next(&mut self, slices: &[SliceHeader]) -> Step {
-        let mut result = None;
-        let mut before: Option<&SliceHeader> = None;
-        for slice in slices {
-            if before.is_none_or(|before| slice.starts_new_picture(before)) {
-                let step = self.step(slice);
-                if result.is_none() || matches!(step, Step::Gap(_)) {
-                    result = Some(step);
-                }
+        let mut steps = vec![];
+        for (at, slice) in slices.iter().enumerate() {
+            if at == 0 || slice.starts_new_picture(&slices[at - 1]) {
+                steps.push(self.step(slice));
             }
-            before = Some(slice);
         }
-        result.unwrap_or(Step::Next)
+        let gap = steps.iter().find(|step| matches!(step, Step::Gap(_)));
+        gap.or(steps.first()).copied().unwrap_or(Step::Next)
     }
 
     fn step(&mut self, slice: &SliceHeader) -> Step {
-        let max_frame_num = 1 << slice.sps.log2_max_frame_num;
+        let max_frame_num = 1u32 << slice.sps.log2_max_frame_num;
         let step = match self.prev_ref_frame_num {
-            Some(prev) if !slice.nal.is_idr() => match (max_frame_num + slice.frame_num - prev) % max_frame_num {
+            Some(prev) if !slice.nal.is_idr() => match slice.frame_num.wrapping_sub(prev) % max_frame_num {
                 // From reference frame to reference frame it is another number, unless the IDR picture between them is
                 // missing; but a stream that says 0 all the time does not count.
                 0 if starts_frame(slice) && slice.frame_num > 0 => Step::Gap(max_frame_num - 1),
@@ -64,4 +60,64 @@ impl FrameNumbers {
 /// Whether it is the first slice of a reference frame, if slices are in order.
 fn starts_frame(slice: &SliceHeader) -> bool {
     slice.nal.nal_ref_idc != 0 && !slice.is_field() && slice.first_mb_in_slice == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::bits::Rbsp;
+    use crate::bits::written::BitWriter;
+    use crate::h264::parameter_sets::ParameterSets;
+    use crate::h264::slice_header::NalHeader;
+
+    fn sets() -> ParameterSets {
+        let sps = BitWriter::default().u(8, 66).u(16, 30).ue(&[0, 0, 2, 1]).u(1, 0).ue(&[0, 0]).u(1, 1).u(3, 0).u(1, 1);
+        let pps = BitWriter::default().ue(&[0, 0]).u(2, 0).ue(&[0, 0, 0]).u(3, 0).ue(&[0, 0, 0]).u(3, 0).u(1, 1);
+        let mut sets = ParameterSets::default();
+        for (header, set) in [(0x67, sps), (0x68, pps)] {
+            assert_eq!(sets.add(&[&[header], &set.bytes()[..]].concat()), Ok(true));
+        }
+        sets
+    }
+
+    /// An I slice with `frame_num` of 4 bits.
+    fn slice(nal_ref_idc: u8, frame_num: u32) -> SliceHeader {
+        let bits =
+            BitWriter::default().ue(&[0, 2, 0]).u(4, frame_num).u(u32::from(nal_ref_idc > 0), 0).ue(&[0]).u(1, 1);
+        let nal = NalHeader { nal_ref_idc, nal_unit_type: 1 };
+        SliceHeader::parse(nal, &Rbsp::from_ebsp(&bits.bytes()), &sets()).unwrap()
+    }
+
+    #[test]
+    fn pictures_that_are_no_reference_take_the_next_number_and_leave_it_to_the_next_reference() {
+        let mut numbers = FrameNumbers::default();
+        for (nal_ref_idc, frame_num, step) in [
+            (1, 14, Step::Next),
+            (0, 15, Step::Next),
+            (0, 15, Step::Next),
+            (1, 15, Step::Next),
+            (1, 0, Step::Next),
+            (1, 0, Step::Same),
+            (0, 3, Step::Gap(2)),
+            (1, 3, Step::Next),
+            (1, 3, Step::Gap(15)),
+            (0, 3, Step::Same),
+            (1, 2, Step::Gap(14)),
+        ] {
+            assert_eq!(numbers.next(&[slice(nal_ref_idc, frame_num)]), step, "{frame_num}");
+        }
+    }
+
+    #[test]
+    fn a_range_that_shrinks_in_mid_stream_is_no_harm() {
+        let mut numbers = FrameNumbers::default();
+        let mut wide = slice(1, 3);
+        Arc::make_mut(&mut wide.sps).log2_max_frame_num = 16;
+        wide.frame_num = 65_533;
+        assert_eq!(numbers.next(&[wide]), Step::Next);
+        assert_eq!(numbers.next(&[slice(1, 14)]), Step::Next);
+        assert_eq!(numbers.next(&[slice(1, 1), slice(1, 3)]), Step::Gap(2));
+    }
 }
