@@ -37,6 +37,8 @@ _OTHER_REQUESTS = [(1, 1), (3, 2)]
 _MOST_REORDERED = 16
 #: A packet in it shows two frames, of two layers, which AV1 rules out: the first of them is the frame of that packet.
 _TWO_IN_A_PACKET = {"av1/vkcts__av1-argon_test787.obu"}
+#: A frame of it was left out on purpose. What depends on it is wrong, which FFmpeg does not tell of.
+_LACKS_A_FRAME = {"h264/openh264__BA_MW_D_P_LOST.264"}
 
 #: Of a picture that FFmpeg does not turn into RGB.
 NO_RGB = "no RGB"
@@ -130,6 +132,8 @@ def test_any_frames_are_those_of_a_plain_decode(file: CorpusFile) -> None:
         window.frames = [
             pixels for at, pixels in enumerate(window.frames) if window.times.index(window.times[at]) == at
         ]
+    if file.name in _LACKS_A_FRAME:
+        window.sound = 0
     if window.is_to_the_end:
         assert len(window.frames) == len(index)
     assert_same(index, 0, window, file.name, _SAME_REQUESTS)
