@@ -19,7 +19,7 @@ from mediaref import MediaRef, batch_bit_costs, batch_decode, cleanup_cache, ite
 from mediaref.errors import StorageError
 from mediaref.storage import Source, locate, ranges
 from mediaref.storage.ranges import Ranges
-from mediaref.video_decoder import VideoIndex, decode_frames, pyav
+from mediaref.video_decoder import VideoIndex, decode_frames, pyav, reader
 
 FRAMES = range(0, 100, 2)
 
@@ -114,6 +114,26 @@ def test_a_server_that_is_gone_is_given_up_soon(server: WebServer, site: Path, m
     assert not came[-1]
     assert came == sorted(came, reverse=True)
     assert_only_lost(found, site, FRAMES, set(FRAMES[sum(came) :]))
+
+
+def test_bit_costs_of_a_server_that_is_gone_are_given_up_soon(
+    server: WebServer, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_FETCHED_BYTES", 10_000)
+    with WebServer(site).running() as other:
+        index = VideoIndex.open(other.url("files/long.mp4")).with_headers()
+        other.is_gone = True
+        asked = len(other.requests)
+        refs = refs_to(index.source.uri, index, FRAMES)
+        assert batch_bit_costs(refs, on_error="skip") == [None] * len(refs)
+        assert len(other.requests) - asked < 60
+
+
+def test_whether_a_file_has_changed_is_asked_again_where_no_answer_comes(server: WebServer, site: Path) -> None:
+    index = VideoIndex.open(server.url("files/long.mp4"))
+    server.hang_ups = 4  # the client itself asks for more than the head, and again where a connection is closed
+    ((_, pixels),) = decode_frames(index, [41])
+    np.testing.assert_array_equal(pixels, dict(decode_frames(site / "long.mp4", [41]))[41])
 
 
 class _Scratched(io.FileIO):

@@ -41,6 +41,7 @@ class WebServer:
         self.busy, self.counting = 0, threading.Lock()
         self.holes: set[int] = set()
         self.is_gone = False  # then it hangs up on whoever asks
+        self.hang_ups = 0  # times more that it does so to whoever asks for no range
         self.paired: set[str] = set()
         self.pair = threading.Barrier(2, timeout=20)
         self.released = threading.Event()  # set at the end, so that no slow answer outlives its test
@@ -79,7 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.site.requests.append((self.command, self.path, self.headers.get("Range")))
-        if self.site.is_gone:
+        if self.site.is_gone or (self.headers.get("Range") is None and self.site.hang_ups > 0):
+            self.site.hang_ups -= 1
             self.close_connection = True
             return
         kind, _, rest = unquote(self.path).lstrip("/").partition("/")

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
@@ -70,6 +70,8 @@ class Ranges:
         self._pieces: list[bytes] = []
         #: Why parts could not be had; the smaller ones of what was cut come later.
         self._lost: dict[_Span, MediaRefError] = {}
+        #: Why the file cannot be had at all any more.
+        self._gone: StorageError | None = None
 
     def expect(self, identity: Hashable) -> None:
         """From now on, hold the file to be the one of this `Source.identity`."""
@@ -235,9 +237,26 @@ class Ranges:
             self._bring(spans, wanted)
             return
         # What the file is now is asked for at the same time: what comes is not to be trusted before.
+        if self._gone is not None:
+            raise self._gone
         with self._source.asked() as status:
             self._bring(spans, wanted)
-            self._check(status().identity)
+            try:
+                self._check(self._answer(status, pauses=() if self._lost else _PAUSES).identity)
+            except StorageError as error:
+                self._gone = error
+                raise
+
+    def _answer(self, status: Callable[[], Status], pauses: Sequence[float]) -> Status:
+        """What `status` says, asked for again where that does not come."""
+        for pause in pauses:
+            try:
+                return status()
+            except StorageError as error:
+                _log.info("%s; trying again", error)
+                time.sleep(pause)
+                status = self._source.status
+        return status()
 
     def _check(self, identity: Hashable) -> None:
         if identity != self._identity:
