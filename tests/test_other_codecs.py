@@ -15,7 +15,7 @@ import pytest
 from clips import make_clip
 from reference import digest, presented
 
-from mediaref.video_decoder import VideoIndex, decode_frames
+from mediaref.video_decoder import VideoIndex, decode_frames, pyav
 
 GROUPS = {"g": "12"}
 WITH_B = {"g": "12", "bf": "2"}
@@ -75,6 +75,12 @@ _VOP = b"\0\0\1\xb6"
 _NOT_CODED = _VOP + b"\x50\x5f"
 #: What DivX says of itself, and by the `p` that it packs.
 _DIVX_PACKS = b"\0\0\1\xb2DivX503b1393p"
+
+
+@pytest.fixture(autouse=True)
+def _frame_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are worth their start for a few small pictures, too."""
+    monkeypatch.setattr(pyav, "_PIXELS_A_THREAD", 1)
 
 
 def plain(path: Path) -> list[Any]:

@@ -102,9 +102,10 @@ class VideoIndex:
         The tables of an MP4 or MOV file tell all that is needed at first, and so do those of its fragments and the
         blocks of a Matroska or WebM file: headers of packets are read when something depends on them (`with_headers`).
         Blocks lie all over the file, so that a remote one is read once for them. Other files take one pass over their
-        packets. A `sidecar` is the path of a file that keeps the index: it is read if it holds that of the video as it
-        is now, and else written. Calls that follow, `batch_decode` among them, use the index as long as it is in the
-        cache. An index itself is given back, written to the `sidecar` if there is one.
+        packets, and MPEG-4 whose packets hold two pictures, or none, is decoded once. A `sidecar` is the path of a file
+        that keeps the index: it is read if it holds that of the video as it is now, and else written. Calls that
+        follow, `batch_decode` among them, use the index as long as it is in the cache. An index itself is given back,
+        written to the `sidecar` if there is one.
 
         Raises `MediaNotFoundError`, `AccessDeniedError`, `StorageError` (storage that does not answer, or a `sidecar`
         that cannot be written: without it the next call takes the index from the cache), `StorageTimeoutError`,

@@ -56,6 +56,8 @@ _HELD_BYTES = 256 << 20
 #: cores 15 and 27 megapixels took longer with two threads than with one, 48 and 59 less.
 _PACKETS_A_THREAD = 2
 _PIXELS_A_THREAD = 1 << 24
+#: Codecs whose pixels FFmpeg's frame threads change: those of MPEG-4 do not tell each other how far fields are apart.
+_NO_FRAME_THREADS = frozenset({"mpeg4"})
 #: Packets of a remote file that are held at once, those between two keyframes aside.
 _FETCHED_BYTES = 32 << 20
 #: Of packets whose headers have not been read there are some to spare already: this share of gaps is read along.
@@ -151,6 +153,8 @@ def _decoded(
 
 def _frame_threads(plan: DecodePlan, most: int) -> int:
     """With how many threads a decoder is soonest done with the longest span."""
+    if plan.index.codec in _NO_FRAME_THREADS:
+        return 1
     packets = max((span.cost for span in plan.spans), default=0)
     pixels = packets * plan.index.width * plan.index.height
     return max(1, min(most, packets // _PACKETS_A_THREAD, pixels // _PIXELS_A_THREAD))
