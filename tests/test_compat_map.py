@@ -385,7 +385,7 @@ Faults that are not here: the API
   TIFF, PPM, ICO and JPEG 2000 no longer read
     test_images::test_formats
   no streams of frames, no look at a file, no numbers of frames
-    test_batch::test_a_stream_holds_few_frames
+    test_memory::test_ten_thousand_frames_in_a_row_take_no_more_than_a_hundred
     test_cli::test_inspect_tells_what_the_index_knows
     test_plan::test_explain_says_what_is_fed_and_why
 """
