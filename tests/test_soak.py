@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +41,11 @@ def test_requests_leave_nothing_behind(clip: Clip) -> None:
     assert sum(count for outcome, count in found["outcomes"].items() if outcome.endswith("result")) == REQUESTS
 
 
-def test_an_error_that_is_not_ours_is_not_taken_for_an_answer(tmp_path: Path) -> None:
-    with pytest.raises(TypeError):
-        soak([None], 10, 50)  # type: ignore[list-item]
+class Faulty(os.PathLike[str]):
+    def __fspath__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_an_error_that_is_not_ours_is_not_taken_for_an_answer() -> None:
+    with pytest.raises(ZeroDivisionError):
+        soak([Faulty()], 10, 50)  # type: ignore[list-item]
