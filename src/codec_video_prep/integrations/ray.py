@@ -150,7 +150,9 @@ class _FinishParts:
 
     def _done(self, task: Task) -> Any:
         self._pool.give(task)
-        return next(self._pool.results())[1]
+        while True:  # the first news may be that the process has started
+            for _, result in self._pool.results():
+                return result
 
 
 def _as_row(outcome: Outcome) -> dict[str, Any]:
