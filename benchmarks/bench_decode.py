@@ -85,10 +85,10 @@ one span after the other, by a decoder that stays open between calls that are no
 the first round were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an
 hour.
 
-What is below 1x, and why: the first touch of a file (1 cold) makes the frame table of all of it, which later calls are
-spared. And where every packet is needed (libvpx's VP9) nothing can be left out, while
-PyAV makes a Python object of each picture, wanted or not: two to four hundredths of a millisecond, in the floor too.
-Where four packets are all there is to decode, the 0.3 ms of planning and looking up in a call show."""
+What is below 1x, and why: where every packet is needed (libvpx's VP9) nothing can be left out, and nine tenths of a call
+are FFmpeg's own decoding, which is the same for all. A call itself takes half a millisecond, of planning and looking up,
+and each packet some hundredths of Python beside a decoder that empties the caches: that shows where few packets, cheap
+ones, are all there is to decode."""
 
 
 @dataclass(frozen=True)
