@@ -85,10 +85,10 @@ one span after the other, by a decoder that stays open between calls that are no
 the first round were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an
 hour.
 
-What is below 1x, and why: where every packet is needed (libvpx's VP9) nothing can be left out, and nine tenths of a call
-are FFmpeg's own decoding, which is the same for all. A call itself takes half a millisecond, of planning and looking up,
-and each packet some hundredths of Python beside a decoder that empties the caches: that shows where few packets, cheap
-ones, are all there is to decode."""
+What is below 1x, and why: where every packet is needed (libvpx's VP9) nothing can be left out, and nine tenths of a
+call are FFmpeg's own decoding, which is the same for all. A call itself takes half a millisecond, of planning and
+looking up, and each packet some hundredths of Python beside a decoder that empties the caches: that shows where few
+packets, cheap ones, are all there is to decode."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def wanted(given: argparse.Namespace) -> Iterator[tuple[Path, str, int]]:
 def kept_rows() -> dict[tuple[str, str, int, str], tuple[Row | None, list[str]]]:
     if not _KEPT_ROWS.exists():
         return {}
-    kept = {}
+    kept = {}  # of a row that was measured again, what came out last
     for line in _KEPT_ROWS.read_text().splitlines():
         entry = json.loads(line)
         row = None if entry["row"] is None else Row(**entry["row"])
@@ -306,14 +306,12 @@ def main() -> None:
     if given.torchcodec:
         make_torchcodec()
     plan = list(wanted(given))
-    if given.again:
-        _KEPT_ROWS.unlink(missing_ok=True)
     results = {}
     until = time.monotonic() + 60 * given.minutes
     everybody = contestants(given.peers, plan[0][0])
     print(HEADER)
     try:
-        kept = kept_rows()
+        kept = {} if given.again else kept_rows()
         for clip, pattern, threads in plan:
             key = (clip.stem, pattern, threads, given.clock)
             if key not in kept:
