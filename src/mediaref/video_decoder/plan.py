@@ -209,22 +209,28 @@ def packets_to_feed(index: VideoIndex, frames: Iterable[int], ranges: Ranges | N
     return np.array([_span(index, starts.of(frame), [frame]).cost for frame in asked], np.int64)
 
 
-def cut_off(index: VideoIndex, frame: int) -> CorruptMediaError | None:
-    """Why a frame cannot be had whatever is decoded: packets that it depends on are missing from the file.
+def cut_off(index: VideoIndex, frames: Sequence[int]) -> dict[int, CorruptMediaError]:
+    """Those of `frames` that cannot be had whatever is decoded, and why: packets that they depend on are missing.
 
     Asked of the headers read so far; of H.264 they tell, by the numbers of the reference frames. What is missing before
     the packet where decoding of the frame starts does it no harm.
     """
     table = index.packets
-    for row in index.packets_of(frame):
-        gap = row - int(table.missing[row])  # row + 1 where there is none
-        if gap <= row and _starts(index).of(frame) < gap:
-            return CorruptMediaError(
-                f"{index.source.name}: frame {frame} (packet {row}, byte {int(table.position[row])}) depends on "
-                f"pictures that are missing from the file: some are lost right before packet {gap}; frames before "
-                "them, and those from the next keyframe on, can be read"
-            )
-    return None
+    asked = np.array(frames, np.int64)
+    first = index.packet_of[asked]
+    behind = np.minimum(first + 1, len(table) - 1)  # what may be its second field
+    lost: dict[int, CorruptMediaError] = {}
+    for frame in asked[np.maximum(table.missing[first], table.missing[behind]) >= 0].tolist():
+        for row in index.packets_of(frame):
+            gap = row - int(table.missing[row])  # row + 1 where there is none
+            if gap <= row and _starts(index).of(frame) < gap:
+                lost[frame] = CorruptMediaError(
+                    f"{index.source.name}: frame {frame} (packet {row}, byte {int(table.position[row])}) depends on "
+                    f"pictures that are missing from the file: some are lost right before packet {gap}; frames before "
+                    "them, and those from the next keyframe on, can be read"
+                )
+                break
+    return lost
 
 
 def nearest_cheap_frames(

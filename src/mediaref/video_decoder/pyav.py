@@ -309,7 +309,7 @@ class SpanDecoder:
         Pixels are uint8 `(height, width, 3)` RGB or native ones, turned for display; `size` is (width, height) before
         turning.
         """
-        lost = {frame: error for frame in span.frames.tolist() if (error := cut_off(self._index, frame))}
+        lost = cut_off(self._index, span.frames.tolist())
         wanted = {int(self._index.packet_of[frame]) for frame in span.frames.tolist() if frame not in lost}
         unread: dict[int, MediaRefError] = {}  # why packets cannot be read
         because: dict[int, MediaRefError] = {}  # and of which frames that is the reason, by their packets

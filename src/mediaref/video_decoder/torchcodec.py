@@ -93,15 +93,15 @@ class LibraryBackend:
 
     def _decoded(self, index: VideoIndex, order: list[int], threads: int) -> Generator[Decoded, None, None]:
         index = index.with_headers()
-        lost = {frame: error for frame in order if (error := cut_off(index, frame)) is not None}
+        lost = cut_off(index, order)
         with ExitStack() as files:
             decoder = self.open(index, threads, files)
             for batch in _batches(index, order):
                 asked = [frame for frame in batch if frame not in lost]
-                found = _ask(decoder, index, asked) if asked else {}
+                found = lost | (_ask(decoder, index, asked) if asked else {})
                 missing = [frame for frame in asked if isinstance(found[frame], MediaRefError)]
                 found |= self._retried(index, missing, threads)
-                yield from ((frame, lost[frame] if frame in lost else found[frame]) for frame in batch)
+                yield from ((frame, found[frame]) for frame in batch)
 
     def _retried(self, index: VideoIndex, frames: list[int], threads: int) -> dict[int, NDArray[Any] | MediaRefError]:
         """What went before may be what went wrong, or the seeking: each frame by a decoder of its own, then those
