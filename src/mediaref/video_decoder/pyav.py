@@ -425,16 +425,9 @@ class SpanDecoder:
     def _pictures(self, span: Span) -> Iterator[tuple[int, VideoFrame]]:
         """All pictures that the span's packets decode to, with the rows of their (first) packets."""
         trusted = self._index.parser is not None or span.start == 0
-        stand_ins = frozenset(span.stand_ins.tolist())
         self._decoder.refused.clear()
         try:
-            for row, packet in self._packets(span, stand_ins):
-                count(packets_fed=1, stand_ins_fed=row in stand_ins)
-                for picture in self._decoder.feed(row, packet):
-                    if picture.pts is not None:
-                        trusted = trusted or self._is_clean_start(picture.pts, picture, span)
-                        yield picture.pts, picture
-            for picture in self._decoder.finish():
+            for picture in self._fed(span):
                 if picture.pts is not None:
                     trusted = trusted or self._is_clean_start(picture.pts, picture, span)
                     yield picture.pts, picture
@@ -442,6 +435,14 @@ class SpanDecoder:
                 raise _FalseStartError
         finally:
             self._decoder.reset()
+
+    def _fed(self, span: Span) -> Iterator[VideoFrame]:
+        """What the decoder gives for the span's packets."""
+        stand_ins = frozenset(span.stand_ins.tolist())
+        for row, packet in self._packets(span, stand_ins):
+            count(packets_fed=1, stand_ins_fed=row in stand_ins)
+            yield from self._decoder.feed(row, packet)
+        yield from self._decoder.finish()
 
     def _packets(self, span: Span, stand_ins: Set[int]) -> Iterator[tuple[int, VideoPacket]]:
         """The span's packets, as far as they can be read."""
