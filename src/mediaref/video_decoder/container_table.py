@@ -113,7 +113,7 @@ def _contents(
     if picture is None:
         return None
     check_limits(table, picture, source.name)
-    _are_missing(table, ranges)
+    _noted_missing(table, ranges)
     return Contents(
         codec=codec,
         stream=told.stream,
@@ -148,7 +148,7 @@ def with_missing_packets(scanned: PacketTable, stream: VideoStream, source: Sour
     if told is None:
         return scanned
     table = told.table
-    missing = _are_missing(table, ranges)
+    missing = _noted_missing(table, ranges)
     left = int(missing.argmax())
     is_same = all(np.array_equal(getattr(scanned, of)[:left], getattr(table, of)[:left]) for of in ("position", "pts"))
     if not missing.any() or not is_same:
@@ -161,7 +161,7 @@ def with_missing_packets(scanned: PacketTable, stream: VideoStream, source: Sour
     return PacketTable(**{name: np.append(getattr(scanned, name)[:left], getattr(rest, name)[left:]) for name in names})
 
 
-def _are_missing(table: PacketTable, ranges: Ranges) -> NDArray[np.bool_]:
+def _noted_missing(table: PacketTable, ranges: Ranges) -> NDArray[np.bool_]:
     """Which packets are not, or not wholly, in the file; a warning in the log counts them."""
     missing = table.position + table.size > ranges.size
     if missing.any():
