@@ -52,10 +52,9 @@ class FirstHeaders:
 
     def put_into(self, table: PacketTable) -> PacketTable:
         """The table with these headers, and with the parameter sets that later packets are promised to have."""
-        later = {name: getattr(table, name)[-1:] for name in HEADER_COLUMNS}
-        later["parameter_sets"] = np.array([self.steady_sets], np.int32)
         first = self.columns | {"scanned_from": np.zeros(1, np.int32)}
-        later["scanned_from"] = table.scanned_from[-1:]
+        later = {name: getattr(table, name)[-1:] for name in first}
+        later["parameter_sets"] = np.array([self.steady_sets], np.int32)
         return replace(table, **{name: _first_and_later(first[name], later[name], len(table)) for name in first})
 
 
