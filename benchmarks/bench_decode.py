@@ -54,6 +54,9 @@ _TORCHCODEC = ["torch", "torchcodec", "av", "numpy", str(HERE.parent / "packages
 _FAR_BEHIND = 2.0
 #: Rows in which nobody is done sooner than this are measured once after the first time: they vary little.
 _LONG_SECONDS = 1.0
+#: Short rows vary much: they have as many rounds as fit into this time.
+_SECONDS_A_ROW = 3.0
+_MOST_ROUNDS = 25
 #: Patterns that a video of an hour is measured with; what they take is compared with the short clip's.
 _LONG_PATTERNS = ("1 cold", "1 warm", "64 random", "64 even")
 _KEPT_ROWS = WORK / "decode-rows.jsonl"
@@ -189,7 +192,11 @@ def measure(
     means: list[float] = []
     fastest = 0.0
     running = [one for one in everybody if threads > 1 or one.name not in USES_ALL_CORES]
-    for number in range(rounds + 1):
+    turns = random.Random(0)
+    until = time.monotonic() + _SECONDS_A_ROW
+    for number in range(_MOST_ROUNDS + 1):
+        if number > rounds and time.monotonic() > until:
+            break
         for one in list(running):
             answer = one.do(request)
             means = answer.get("means", means) if one.name == "ours" else means
@@ -213,8 +220,10 @@ def measure(
             ]
             for one in running:
                 seconds[one.name].clear()  # the first time does not count
+            until = time.monotonic() + _SECONDS_A_ROW
         elif fastest > _LONG_SECONDS:
             break
+        turns.shuffle(running)  # nobody always comes behind the same one, and finds the caches as that left them
     if not {"ours", "floor"} <= set(seconds) or len(seconds) < 3:
         return None, complaints
     medians = {name: statistics.median(took) for name, took in seconds.items()}
@@ -295,7 +304,7 @@ def main() -> None:
     parser.add_argument("--patterns", nargs="+", choices=PATTERNS, default=list(PATTERNS))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="at least; rows that are done soon have more")
     parser.add_argument("--clock", choices=["wall", "processor"], default="wall", help="processor: on a busy machine")
     parser.add_argument("--again", action="store_true", help="measure anew what was measured before")
     parser.add_argument("--torchcodec", action="store_true", help="make torchcodec's environment first")

@@ -22,7 +22,7 @@ from mediaref import MediaRef, ReadStats, batch_decode, cleanup_cache, read_stat
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
 from mediaref.video_decoder import VideoIndex, decode_frames
-from mediaref.video_decoder.pyav import SpanDecoder
+from mediaref.video_decoder.span_decoder import SpanDecoder
 
 Clip = Callable[[str], Path]
 

@@ -16,7 +16,7 @@ from mediaref.errors import MediaRefError
 from mediaref.read_stats import ReadStats
 from mediaref.video_decoder import DecodePlan, VideoIndex, packets_to_feed
 from mediaref.video_decoder.plan import Span, _span_of_stand_ins
-from mediaref.video_decoder.pyav import SpanDecoder
+from mediaref.video_decoder.span_decoder import SpanDecoder
 
 Clip = Callable[[str], Path]
 
