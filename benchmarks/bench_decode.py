@@ -194,7 +194,7 @@ def measure(
     running = [one for one in everybody if threads > 1 or one.name not in USES_ALL_CORES]
     turns = random.Random(0)
     until = time.monotonic() + _SECONDS_A_ROW
-    for number in range(_MOST_ROUNDS + 1):
+    for number in range(max(rounds, _MOST_ROUNDS) + 1):
         if number > rounds and time.monotonic() > until:
             break
         for one in list(running):

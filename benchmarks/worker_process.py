@@ -1,9 +1,14 @@
-"""A process that answers requests, each a line of JSON, with another line each: what every contestant is."""
+"""A process that answers requests, each a line of JSON, with another line each: what every contestant is.
+
+Between its turns it is stopped: decord, for one, goes on decoding behind what it was asked for, on a core that others
+are being measured on.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -36,12 +41,14 @@ class WorkerProcess:
         """Its answer; None if it has ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.send_signal(signal.SIGCONT)
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             return None
         answer = self._process.stdout.readline()
+        self._process.send_signal(signal.SIGSTOP)
         found: dict[str, Any] | None = json.loads(answer) if answer else None
         return found
 

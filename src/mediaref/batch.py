@@ -17,25 +17,22 @@ from numpy.typing import NDArray
 
 from mediaref.arguments import tolerance
 from mediaref.decoding import Decoding, Options
-from mediaref.errors import FileChangedError, InvalidReferenceError, InvalidTypeError, MediaRefError
+from mediaref.errors import InvalidReferenceError, InvalidTypeError, MediaRefError
 from mediaref.forks import of_one_process
 from mediaref.normal_form import normal_form
+from mediaref.one_file import Outcome, costs_of_video, frames_asked, frames_of_video, pixels_of_file, positions_by_frame
 from mediaref.ref import MediaRef
 from mediaref.storage import StorageOptions, locate, shorten
 from mediaref.storage.access import held_to_policies
-from mediaref.storage.ranges import Ranges
 from mediaref.threads import resolve_threads
 
 if TYPE_CHECKING:
     from mediaref.bitcost import BitCost
     from mediaref.video_decoder.backends import OutputFormat
     from mediaref.video_decoder.base import BatchDecodingStrategy
-    from mediaref.video_decoder.index import VideoIndex
 
 OnError = Literal["raise", "skip"]
 _Result = TypeVar("_Result")
-#: What one file's references came to: a result or an error for each position in the request.
-_Outcome = dict[int, Any]
 
 _log = logging.getLogger("mediaref")
 
@@ -57,7 +54,7 @@ def load(
         with _saying(f"Failed to load image from {shorten(ref.uri)}"):
             return decoding.image(locate(ref.uri, storage_options).read())
     with _saying(f"Failed to load frame at {_seconds(ref)} from {shorten(ref.uri)}"):
-        (pixels,) = _decode_videos(decoding, tolerance_ns, [(0, ref)], threads, storage_options).values()
+        (pixels,) = frames_of_video(decoding, tolerance_ns, [(0, ref)], threads, storage_options).values()
         if isinstance(pixels, MediaRefError):
             raise pixels
         result: NDArray[Any] = pixels
@@ -67,7 +64,7 @@ def load(
 def load_bit_cost(ref: MediaRef, *, storage_options: StorageOptions | None) -> BitCost:
     """The bit costs of one reference; see `MediaRef.to_bit_cost`."""
     with _saying(f"Failed to read the bit costs at {_seconds(ref)} from {shorten(ref.uri)}"):
-        (cost,) = _bit_cost_group([(0, ref)], 1, storage_options).values()
+        (cost,) = costs_of_video([(0, ref)], 1, storage_options).values()
         if isinstance(cost, MediaRefError):
             raise cost
         result: BitCost = cost
@@ -111,7 +108,7 @@ def batch_decode(
     decoder, is_asked_as_in_0_3 = _decoder_asked(positional, decoder, strategy)
     format = _format_asked(format, output_format)
     decoding = Decoding.of(format, decoder, decoder_options, image_decoder, image_decoder_options)
-    decode_group = partial(_decode_group, decoding, tolerance(tolerance_ns))
+    decode_group = partial(pixels_of_file, decoding, tolerance(tolerance_ns))
     if is_asked_as_in_0_3:
         allow_multi_video = True
         if not allow_images and not all(ref.is_video for ref in asked):
@@ -160,148 +157,7 @@ def batch_bit_costs(
 
     Arguments and errors as for `batch_decode`; also `UnsupportedBitstreamError` for codecs whose bits are not read.
     """
-    return _batched(_checked(refs, on_error), _bit_cost_group, threads, on_error, storage_options)
-
-
-# --- one file ----------------------------------------------------------------------------------------------------
-
-
-def _decode_group(
-    decoding: Decoding,
-    tolerance_ns: int,
-    refs: Sequence[tuple[int, MediaRef]],
-    threads: int,
-    storage_options: StorageOptions | None,
-) -> _Outcome:
-    found: _Outcome = {}
-    for position, ref in refs:
-        if ref.pts_ns is None:
-            found[position] = _image_or_error(ref, decoding, storage_options)
-    videos = [(position, ref) for position, ref in refs if ref.pts_ns is not None]
-    if videos:
-        found |= _decode_videos(decoding, tolerance_ns, videos, threads, storage_options)
-    return found
-
-
-def _decode_videos(
-    decoding: Decoding,
-    tolerance_ns: int,
-    refs: Sequence[tuple[int, MediaRef]],
-    threads: int | None,
-    storage_options: StorageOptions | None,
-) -> _Outcome:
-    def decode(index: VideoIndex, ranges: Ranges) -> _Outcome:
-        found: _Outcome = {}
-        shown_at = _positions(_frames(index, refs, found, tolerance_ns, ranges))
-        with closing(decoding.frames(index, list(shown_at), threads=threads, ranges=ranges)) as decoded:
-            for frame, pixels in decoded:
-                first, *repeats = shown_at[frame]
-                found[first] = pixels
-                for position in repeats:  # each place has an array of its own
-                    found[position] = pixels if isinstance(pixels, MediaRefError) else pixels.copy()
-        return found
-
-    return _with_index(
-        refs,
-        storage_options,
-        decode,
-        tolerance_ns=tolerance_ns,
-        may_recall=decoding.is_by_packets,
-        may_be_partial=decoding.is_by_packets,
-    )
-
-
-def _bit_cost_group(
-    refs: Sequence[tuple[int, MediaRef]], threads: int, storage_options: StorageOptions | None
-) -> _Outcome:
-    from mediaref.bitcost import bit_costs_or_errors
-
-    for _, ref in refs:
-        if ref.pts_ns is None:
-            raise InvalidReferenceError(f"{shorten(ref.uri)}: has no pts_ns; bit costs are those of a video's frame")
-
-    def read(index: VideoIndex, _: Ranges) -> _Outcome:
-        found: _Outcome = {}
-        shown_at = _positions(_frames(index, refs, found))
-        frames = list(shown_at)
-        for frame, cost in zip(frames, bit_costs_or_errors(index, frames, threads=threads), strict=True):
-            found.update(dict.fromkeys(shown_at[frame], cost))
-        return found
-
-    return _with_index(refs, storage_options, read, may_recall=True, may_be_partial=False)
-
-
-def _with_index(
-    refs: Sequence[tuple[int, MediaRef]],
-    storage_options: StorageOptions | None,
-    use: Callable[[VideoIndex, Ranges], _Outcome],
-    *,
-    tolerance_ns: int = 0,
-    may_recall: bool,
-    may_be_partial: bool,
-) -> _Outcome:
-    """What `use` makes of the index of the file that `refs` are in, and of what was fetched of that already.
-
-    Where that `may_recall` it, the index of a remote file is that of the last call, and a request less is waited for:
-    `use` finds out if the file has changed since. Where frames' numbers do not matter it `may_be_partial`.
-    """
-    from mediaref.video_decoder.index import index_of, recalled
-    from mediaref.video_decoder.parts import index_around
-
-    source = locate(refs[0][1].uri, storage_options)
-    index = recalled(source) if may_recall else None
-    if index is not None and all(index.has_frame_at(ref.pts_ns or 0) for _, ref in refs):
-        with Ranges(source, index.file_size, index.identity) as ranges:
-            found = use(index, ranges)
-        if not any(isinstance(each, FileChangedError) for each in found.values()):
-            return found
-    if may_be_partial:
-        with Ranges(source) as ranges:
-            index, is_whole = index_around(source, ranges, [ref.pts_ns or 0 for _, ref in refs], tolerance_ns)
-            found = use(index, ranges)
-        if is_whole or not any(isinstance(each, MediaRefError) for each in found.values()):
-            return found  # errors tell the numbers of frames
-    index = index_of(source)
-    with Ranges(source, index.file_size, index.identity) as ranges:
-        return use(index, ranges)
-
-
-def _frames(
-    index: VideoIndex,
-    refs: Sequence[tuple[int, MediaRef]],
-    found: _Outcome,
-    tolerance_ns: int = 0,
-    ranges: Ranges | None = None,
-) -> dict[int, int]:
-    """Each position's frame, in the order of `refs`; times that no frame has are put into `found` as errors."""
-    frame_of: dict[int, int] = {}
-    for position, ref in refs:
-        try:
-            frame_of[position] = index.frame_at(ref.pts_ns or 0)
-        except MediaRefError as error:
-            found[position] = error
-    if tolerance_ns and frame_of:
-        from mediaref.video_decoder.plan import nearest_cheap_frames
-
-        times = [ref.pts_ns or 0 for position, ref in refs if position in frame_of]
-        return dict(zip(frame_of, nearest_cheap_frames(index, times, tolerance_ns, ranges).tolist(), strict=True))
-    return frame_of
-
-
-def _image_or_error(
-    ref: MediaRef, decoding: Decoding, storage_options: StorageOptions | None
-) -> NDArray[Any] | MediaRefError:
-    try:
-        return decoding.image(locate(ref.uri, storage_options).read())
-    except MediaRefError as error:
-        return error
-
-
-def _positions(frame_of: dict[int, int]) -> dict[int, list[int]]:
-    positions: dict[int, list[int]] = {}
-    for position, frame in sorted(frame_of.items(), key=lambda item: item[1]):
-        positions.setdefault(frame, []).append(position)
-    return positions
+    return _batched(_checked(refs, on_error), costs_of_video, threads, on_error, storage_options)
 
 
 # --- many files --------------------------------------------------------------------------------------------------
@@ -309,7 +165,7 @@ def _positions(frame_of: dict[int, int]) -> dict[int, list[int]]:
 
 def _batched(
     refs: Sequence[MediaRef],
-    group_results: Callable[[Sequence[tuple[int, MediaRef]], int, StorageOptions | None], _Outcome],
+    group_results: Callable[[Sequence[tuple[int, MediaRef]], int, StorageOptions | None], Outcome],
     threads: int | None,
     on_error: OnError,
     storage_options: StorageOptions | None,
@@ -321,7 +177,7 @@ def _batched(
         groups.setdefault(file_of[ref.uri], []).append((position, ref))
     workers = resolve_threads(threads)
 
-    def outcome(group: Sequence[tuple[int, MediaRef]], share: int) -> _Outcome:
+    def outcome(group: Sequence[tuple[int, MediaRef]], share: int) -> Outcome:
         try:
             return group_results(group, share, storage_options)
         except MediaRefError as error:  # the file as a whole
@@ -329,7 +185,7 @@ def _batched(
 
     results: list[Any] = [None] * len(refs)
     with ExitStack() as stack:
-        run_all: Callable[..., Iterator[_Outcome]] = map  # one file needs no thread, and heeds Ctrl-C at once
+        run_all: Callable[..., Iterator[Outcome]] = map  # one file needs no thread, and heeds Ctrl-C at once
         if min(workers, len(groups)) > 1:
             run_all = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="mediaref-batch")).map
         share = max(1, workers // max(1, len(groups)))
@@ -357,7 +213,7 @@ def _iterate(
     on_error: OnError,
     storage_options: StorageOptions | None,
 ) -> Generator[Any, None, None]:
-    decode_group = partial(_decode_group, decoding, tolerance_ns)
+    decode_group = partial(pixels_of_file, decoding, tolerance_ns)
     waiting: list[MediaRef] = []
     for run in _runs(refs):
         streamed = len(run) >= _WINDOW and run[0].is_video
@@ -396,14 +252,14 @@ def _stream(
     """Frames of one video in ascending time, as they are decoded: `decode_frames` says how many are in memory."""
     from mediaref.video_decoder.index import VideoIndex
 
-    found: _Outcome = {}
+    found: Outcome = {}
     try:
         index = VideoIndex.open(run[0].uri, storage_options=storage_options)
-        frame_of = _frames(index, list(enumerate(run)), found, tolerance_ns)
+        frame_of = frames_asked(index, list(enumerate(run)), found, tolerance_ns)
     except MediaRefError as error:
         yield from (_settled(error, ref, on_error) for ref in run)
         return
-    shown_at = _positions(frame_of)
+    shown_at = positions_by_frame(frame_of)
     with closing(decoding.frames(index, list(shown_at), threads=threads)) as decoded:
         latest, pixels = -1, None
         for position, ref in enumerate(run):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -225,9 +225,13 @@ class VideoIndex:
 
         Raises as `check`.
         """
-        (number,) = self.check([frame])
-        first = int(self.packet_of[number])
-        return (first, first + 1) if self.packets.is_second_field[first + 1 : first + 2].any() else (first,)
+        return tuple(sorted(self.rows_of(self.check([frame]))))
+
+    def rows_of(self, frames: Sequence[int] | NDArray[np.int64]) -> set[int]:
+        """Rows of all packets that hold some frames, both fields' where each has its own."""
+        first = self.packet_of[np.asarray(frames, np.int64)]
+        second = np.minimum(first + 1, len(self.packets) - 1)
+        return {*first.tolist(), *second[self.packets.is_second_field[second]].tolist()}
 
     def to_torchcodec_mappings(self) -> str:
         """The frame table as the JSON text that torchcodec takes: `VideoDecoder(video, stream_index=index.stream,

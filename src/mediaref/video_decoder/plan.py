@@ -124,7 +124,7 @@ class DecodePlan:
     def without(self, row: int, span: Span) -> Span | None:
         """What gives those frames of `span` that do not depend on the packet `row`, which cannot be read, if any."""
         index, start = self.index, span.start
-        frames = [n for n in span.frames.tolist() if row not in packets_for(index, start, set(index.packets_of(n)))]
+        frames = [n for n in span.frames.tolist() if row not in packets_for(index, start, index.rows_of([n]))]
         return _span(index, start, frames) if frames else None
 
     def __reduce__(self) -> tuple[Callable[..., DecodePlan], tuple[VideoIndex, NDArray[np.int64]]]:
@@ -159,7 +159,7 @@ class DecodePlan:
         table, end = self.index.packets, int(span.packets[-1]) + 1
         rows = np.arange(span.start, end)
         left_out = np.setdiff1d(rows, span.packets)
-        targets = [row for frame in span.frames.tolist() for row in self.index.packets_of(frame)]
+        targets = self.index.rows_of(span.frames)
         helpers = np.setdiff1d(span.packets, [*targets, *span.stand_ins])
         asked = ", ".join(map(str, span.frames[:8].tolist())) + (", ..." if len(span.frames) > 8 else "")
         yield f"packets {span.start}..{end - 1} for frames {asked}"
@@ -369,7 +369,7 @@ def _exact_from(table: PacketTable, points: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _span(index: VideoIndex, start: int, frames: list[int]) -> Span:
-    targets = {row for frame in frames for row in index.packets_of(frame)}
+    targets = index.rows_of(frames)
     span = Span(np.array(packets_for(index, start, targets), np.int64), np.array(sorted(frames), np.int64))
     other = _span_of_stand_ins(index, start, targets, span.frames)
     return other if other is not None and other.cost < span.cost else span
