@@ -52,8 +52,10 @@ USES_ALL_CORES = {"decord", "OpenCV"}
 _TORCHCODEC = ["torch", "torchcodec", "av", "numpy", str(HERE.parent / "packages" / "patch-torchcodec")]
 #: Who takes this many times as long as the fastest is measured once: nothing depends on it.
 _FAR_BEHIND = 2.0
-#: Rows in which nobody is done sooner than this are measured once after the first time: they vary little.
+#: Rows in which nobody is done sooner than this vary little: they are measured once after the first time, those near
+#: the fastest.
 _LONG_SECONDS = 1.0
+_FAR_BEHIND_LONG = 1.3
 #: Short rows vary much: they have as many rounds as fit into this time.
 _SECONDS_A_ROW = 3.0
 _MOST_ROUNDS = 25
@@ -213,10 +215,9 @@ def measure(
                 seconds.pop(one.name, None)
         if number == 0:
             fastest = min((took[0] for took in seconds.values()), default=0.0)
+            far = fastest * (_FAR_BEHIND_LONG if fastest > _LONG_SECONDS else _FAR_BEHIND)
             running = [
-                one
-                for one in running
-                if one.name in {"ours", "floor"} or seconds[one.name][0] < _FAR_BEHIND * fastest or fastest < 0.02
+                one for one in running if one.name in {"ours", "floor"} or seconds[one.name][0] < far or fastest < 0.02
             ]
             for one in running:
                 seconds[one.name].clear()  # the first time does not count
