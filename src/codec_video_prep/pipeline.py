@@ -30,8 +30,8 @@ from codec_video_prep.scoring import BlockScorer, Scores
 from codec_video_prep.video_facts import VideoFacts
 from mediaref.bitcost import iter_bit_costs
 from mediaref.threads import resolve_threads
+from mediaref.video_decoder.cheap_frames import nearest_cheap_frames
 from mediaref.video_decoder.index import VideoIndex
-from mediaref.video_decoder.plan import nearest_cheap_frames
 from mediaref.video_decoder.pyav import decode_frames
 
 _log = logging.getLogger("mediaref")

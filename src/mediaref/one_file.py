@@ -144,7 +144,7 @@ def frames_asked(
             except MediaRefError as error:
                 found[position] = error
     if tolerance_ns and frame_of:
-        from mediaref.video_decoder.plan import nearest_cheap_frames
+        from mediaref.video_decoder.cheap_frames import nearest_cheap_frames
 
         times = [ref.pts_ns or 0 for position, ref in refs if position in frame_of]
         return dict(zip(frame_of, nearest_cheap_frames(index, times, tolerance_ns, ranges).tolist(), strict=True))

@@ -46,8 +46,8 @@ def nearby(refs: Iterable[_Ref], tolerance_ns: int, *, storage_options: StorageO
 def _cheap_times(
     uri: str, asked: Sequence[int], tolerance_ns: int, storage_options: StorageOptions | None
 ) -> list[int]:
+    from mediaref.video_decoder.cheap_frames import nearest_cheap_frames
     from mediaref.video_decoder.parts import index_around
-    from mediaref.video_decoder.plan import nearest_cheap_frames
 
     source = locate(uri, storage_options)
     with Ranges(source) as ranges:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mediaref.video_decoder.base import BaseVideoDecoder, BatchDecodingStrategy, FrameBatch, VideoStreamMetadata
+from mediaref.video_decoder.cheap_frames import nearest_cheap_frames, packets_to_feed
 from mediaref.video_decoder.index import VideoIndex
-from mediaref.video_decoder.plan import DecodePlan, nearest_cheap_frames, packets_to_feed
+from mediaref.video_decoder.plan import DecodePlan
 from mediaref.video_decoder.pyav import PyAVVideoDecoder, decode_frames
 from mediaref.video_decoder.torchcodec import TorchCodecVideoDecoder
 

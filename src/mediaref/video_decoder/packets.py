@@ -65,7 +65,7 @@ class PacketTable:
     #: There is a stand-in to feed in its place, H.264 only: see `StreamParser.stand_in`.
     has_stand_in: NDArray[np.bool_]
     #: How many rows back the latest packets are missing from the file that the picture depends on, at any remove, H.264
-    #: only: see `plan.cut_off`. 0: right before this one; -1 where none are known to be missing.
+    #: only: see `dependencies.cut_off`. 0: right before this one; -1 where none are known to be missing.
     missing: NDArray[np.int32]
     is_idr: NDArray[np.bool_]
     is_recovery_point: NDArray[np.bool_]

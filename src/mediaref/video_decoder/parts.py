@@ -15,7 +15,7 @@ from mediaref.video_decoder import cache
 from mediaref.video_decoder.container_table import read_container_table
 from mediaref.video_decoder.headers import decoding_runs
 from mediaref.video_decoder.index import VideoIndex, identified, index_of, kept, made
-from mediaref.video_decoder.plan import start_points
+from mediaref.video_decoder.starts import start_points
 
 #: No picture is decoded behind more than this many that are shown after it (the codecs' largest picture buffer).
 _MOST_REORDERED = 16

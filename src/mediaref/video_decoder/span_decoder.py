@@ -22,9 +22,10 @@ from mediaref.read_stats import count
 from mediaref.storage.ranges import Ranges
 from mediaref.video_decoder.base import Decoded
 from mediaref.video_decoder.container import import_av
+from mediaref.video_decoder.dependencies import cut_off, packets_for
 from mediaref.video_decoder.frame_decoder import frame_decoder
 from mediaref.video_decoder.native import NativePixels
-from mediaref.video_decoder.plan import DecodePlan, Span, cut_off, packets_for
+from mediaref.video_decoder.plan import DecodePlan, Span
 from mediaref.video_decoder.reader import PacketReader
 
 if TYPE_CHECKING:

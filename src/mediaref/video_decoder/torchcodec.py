@@ -30,12 +30,13 @@ from mediaref.storage import StorageOptions
 from mediaref.threads import resolve_threads
 from mediaref.video_decoder.backends import check_choice, check_options
 from mediaref.video_decoder.base import Backend, Decoded
+from mediaref.video_decoder.dependencies import cut_off
 from mediaref.video_decoder.index import VideoIndex
 from mediaref.video_decoder.indexed import IndexedVideoDecoder
 from mediaref.video_decoder.orientation import Orientation
 from mediaref.video_decoder.packets import NO_TIME
-from mediaref.video_decoder.plan import cut_off, start_points
 from mediaref.video_decoder.presentation import nanoseconds
+from mediaref.video_decoder.starts import start_points
 
 _log = logging.getLogger("mediaref")
 
