@@ -85,6 +85,10 @@ PATTERNS = tuple(patterns(1500))
 
 
 _ABOUT = f"""\
+Medians of as many rounds as fit into {_SECONDS_A_ROW:g} seconds, of 3 at least and {_MOST_ROUNDS} at most, and of one
+where nobody is done within {_LONG_SECONDS:g} s; all after one that does not count. The order changes with each round,
+and who is not at turn is stopped.
+
 The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the packets of our plan, read beforehand,
 one span after the other, by a decoder that stays open between calls that are not cold. Peers that were far behind in
 the first round were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an
@@ -362,7 +366,7 @@ def who_was_left_out(results: dict[tuple[str, str, int, str], tuple[Row | None, 
 
 def write(rows: list[Row], left_out: list[str], clock: str) -> None:
     """Put the table into RESULTS.md, and draw the plot."""
-    about = f"{machine()}; medians of some rounds in turns, {clock} time. {_ABOUT}"
+    about = f"{machine()}; {clock} time. {_ABOUT}"
     table = "\n".join([HEADER, *(row.text() for row in sorted(rows, key=_order))])
     picture = f"![Time of other libraries, ours being 1](../docs/{PLOT.name})"
     notes = "\n".join(f"- {line}" for line in [*long_and_short(rows), *left_out])
