@@ -52,10 +52,9 @@ USES_ALL_CORES = {"decord", "OpenCV"}
 _TORCHCODEC = ["torch", "torchcodec", "av", "numpy", str(HERE.parent / "packages" / "patch-torchcodec")]
 #: Who takes this many times as long as the fastest is measured once: nothing depends on it.
 _FAR_BEHIND = 2.0
-#: Rows in which nobody is done sooner than this vary little: they are measured once after the first time, those near
-#: the fastest.
-_LONG_SECONDS = 1.0
+#: The same for rows in which nobody is done sooner than these seconds.
 _FAR_BEHIND_LONG = 1.3
+_LONG_SECONDS = 1.0
 #: Short rows vary much: they have as many rounds as fit into this time.
 _SECONDS_A_ROW = 3.0
 _MOST_ROUNDS = 25
@@ -85,13 +84,12 @@ PATTERNS = tuple(patterns(1500))
 
 
 _ABOUT = f"""\
-Medians of as many rounds as fit into {_SECONDS_A_ROW:g} seconds, of 3 at least and {_MOST_ROUNDS} at most, and of one
-where nobody is done within {_LONG_SECONDS:g} s; all after one that does not count. The order changes with each round,
-and who is not at turn is stopped.
+Medians of as many rounds as fit into {_SECONDS_A_ROW:g} seconds, of 3 at least and {_MOST_ROUNDS} at most, after one
+that does not count. The order changes with each round, and who is not at turn is stopped.
 
 The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the packets of our plan, read beforehand,
-one span after the other, by a decoder that stays open between calls that are not cold. Peers that were far behind in
-the first round were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an
+one span after the other, by a decoder that stays open between calls that are not cold. Peers that were far behind at
+first were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an
 hour.
 
 What is below 1x, and why: where every packet is needed (libvpx's VP9) nothing can be left out, and nine tenths of a
@@ -121,6 +119,11 @@ class Row:
     @property
     def ratio(self) -> float:
         return self.seconds[self.fastest] / self.seconds["ours"]
+
+    @property
+    def far_behind(self) -> dict[str, float]:
+        """The peers that the ratio does not depend on."""
+        return {name: took for name, took in self.peers.items() if took > _FAR_BEHIND * self.seconds[self.fastest]}
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -189,15 +192,21 @@ def make_torchcodec(folder: str = "torchcodec", *more: str) -> None:
 
 
 def measure(
-    everybody: list[Contestant], clip: Path, pattern: str, threads: int, rounds: int, clock: str
+    everybody: list[Contestant], clip: Path, pattern: str, threads: int, rounds: int, clock: str, before: Row | None
 ) -> tuple[Row | None, list[str]]:
-    """The row, if there is somebody to compare with, and who is not in it, and why."""
+    """The row, if there is somebody to compare with, and who is not in it, and why.
+
+    Who was far behind in the row as it was measured `before` has its seconds from there.
+    """
     request = request_for(clip, pattern, threads)
+    far_behind = {} if before is None else before.far_behind
     seconds: dict[str, list[float]] = {}
     complaints = []
     means: list[float] = []
     fastest = 0.0
-    running = [one for one in everybody if threads > 1 or one.name not in USES_ALL_CORES]
+    running = [
+        one for one in everybody if (threads > 1 or one.name not in USES_ALL_CORES) and one.name not in far_behind
+    ]
     turns = random.Random(0)
     until = time.monotonic() + _SECONDS_A_ROW
     for number in range(max(rounds, _MOST_ROUNDS) + 1):
@@ -226,13 +235,11 @@ def measure(
             for one in running:
                 seconds[one.name].clear()  # the first time does not count
             until = time.monotonic() + _SECONDS_A_ROW
-        elif fastest > _LONG_SECONDS:
-            break
         turns.shuffle(running)  # nobody always comes behind the same one, and finds the caches as that left them
     if not {"ours", "floor"} <= set(seconds) or len(seconds) < 3:
         return None, complaints
     medians = {name: statistics.median(took) for name, took in seconds.items()}
-    return Row(clip.stem, pattern, threads, clock, medians), complaints
+    return Row(clip.stem, pattern, threads, clock, medians | far_behind), complaints
 
 
 def request_for(clip: Path, pattern: str, threads: int) -> dict[str, Any]:
@@ -325,13 +332,15 @@ def main() -> None:
     everybody = contestants(given.peers, plan[0][0])
     print(HEADER)
     try:
-        kept = {} if given.again else kept_rows()
+        before = kept_rows()
+        kept = {} if given.again else before
         for clip, pattern, threads in plan:
             key = (clip.stem, pattern, threads, given.clock)
             if key not in kept:
                 if time.monotonic() > until:
                     continue
-                kept[key] = measure(everybody, clip, pattern, threads, given.rounds, given.clock)
+                known, _ = before.get(key, (None, []))
+                kept[key] = measure(everybody, clip, pattern, threads, given.rounds, given.clock, known)
                 row, complaints = kept[key]
                 entry = {"key": key, "row": row and asdict(row), "complaints": complaints}
                 with _KEPT_ROWS.open("a") as file:

@@ -105,7 +105,7 @@ def test_a_plan_says_which_frames_cannot_be_had_and_a_tolerance_passes_them_by(c
     index = VideoIndex.open(path)
     text = DecodePlan.of(index, [3, 8]).explain()
     assert "1 frames returned" in text
-    assert "not returned: gap.mp4: frame 8 (packet 8" in text
+    assert "gap.mp4: frame 8 (packet 8" in text.partition("not returned: ")[2]
     assert "not returned: 3 others" in DecodePlan.of(index, range(12)).explain()
     assert index.pts_ns is not None
     assert cut_off(index, range(len(index))).keys() == set(range(5, 11))
