@@ -60,17 +60,23 @@ class Decoding:
         return self.image_decoder(data, images.check_format(self.format))
 
     def frames(
-        self, index: VideoIndex, frames: Sequence[int], *, threads: int | None = None, ranges: Ranges | None = None
+        self,
+        index: VideoIndex,
+        frames: Sequence[int],
+        *,
+        threads: int | None = None,
+        ranges: Ranges | None = None,
+        are_kept: bool = False,
     ) -> Generator[Decoded, None, None]:
         """The pixels of some frames of a video, or their errors, each different one once, in display order.
 
-        An error that ends all is that of each frame that is left. What `ranges` has of the file is not read again,
-        where it `is_by_packets`.
+        An error that ends all is that of each frame that is left. Where it `is_by_packets`, what `ranges` has of the
+        file is not read again, and of frames that `are_kept` any number may be decoded ahead.
         """
-        return _to_the_end(self._frames(index, frames, threads, ranges), frames)
+        return _to_the_end(self._frames(index, frames, threads, ranges, are_kept), frames)
 
     def _frames(
-        self, index: VideoIndex, frames: Sequence[int], threads: int | None, ranges: Ranges | None
+        self, index: VideoIndex, frames: Sequence[int], threads: int | None, ranges: Ranges | None, are_kept: bool
     ) -> Generator[Decoded, None, None]:
         from mediaref.video_decoder.backends import find_backend
 
@@ -80,8 +86,8 @@ class Decoding:
             return self._in_format(frames_with_alpha(index, frames, threads=threads))
         is_native = self.format == "native"
         backend = find_backend(self.decoder, self.decoder_options, "native" if is_native else "rgb")
-        fetched: dict[str, Any] = {"ranges": ranges} if self.is_by_packets else {}
-        decoded = backend(index, frames, threads=threads, **fetched)
+        ours: dict[str, Any] = {"ranges": ranges, "are_kept": are_kept} if self.is_by_packets else {}
+        decoded = backend(index, frames, threads=threads, **ours)
         return decoded if is_native else self._in_format(decoded)
 
     @property

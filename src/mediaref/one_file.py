@@ -51,7 +51,8 @@ def frames_of_video(
     def decode(index: VideoIndex, ranges: Ranges) -> Outcome:
         found: Outcome = {}
         shown_at = positions_by_frame(frames_asked(index, refs, found, tolerance_ns, ranges))
-        with closing(decoding.frames(index, list(shown_at), threads=threads, ranges=ranges)) as decoded:
+        pictures = decoding.frames(index, list(shown_at), threads=threads, ranges=ranges, are_kept=True)
+        with closing(pictures) as decoded:
             for frame, pixels in decoded:
                 first, *repeats = shown_at[frame]
                 found[first] = pixels

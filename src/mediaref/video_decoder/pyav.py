@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, suppress
 from contextvars import copy_context
 from functools import partial
+from heapq import heapreplace
 from itertools import takewhile
 from threading import Event
 from typing import Any, BinaryIO, get_args
@@ -34,6 +35,8 @@ from mediaref.video_decoder.warm_memory import keep_warm
 
 #: Frames that spans decoded side by side may hold at once; beyond it a video is decoded span by span.
 _HELD_BYTES = 256 << 20
+#: With less of their time used, spans side by side take longer than one after the other with frame threads.
+_BUSY = 0.7
 #: A frame thread with fewer packets than this, or fewer pixels (of some 40 ms), is not worth its start: on two free
 #: cores 15 and 27 megapixels took longer with two threads than with one, 48 and 59 less.
 _PACKETS_A_THREAD = 2
@@ -93,20 +96,22 @@ def frames_or_errors(
     size: tuple[int, int] | None = None,
     native: NativePixels | None = None,
     ranges: Ranges | None = None,
+    are_kept: bool = False,
 ) -> Generator[Decoded, None, None]:
     """As `decode_frames`, but a frame that gives no picture has its error in its place, and the rest goes on.
 
     With `native` frames are given in the samples that they are stored in, and `size` does not apply. What `ranges` has
-    of a remote file is not fetched again.
+    of a remote file is not fetched again. Of frames that `are_kept` by who asks any number may be decoded ahead.
     """
     order = sorted(set(index.check(frames)))
     workers = resolve_threads(threads)
     if size is not None:
         size = index.orientation.apply_size(*picture_size(size))
+    decode = partial(_decoded, threads=workers, size=size, native=native, are_kept=are_kept)
     if index.source.is_remote and index.is_directly_readable:
-        decoded = _from_afar(index, order, partial(_decoded, threads=workers, size=size, native=native), ranges)
+        decoded = _from_afar(index, order, decode, ranges)
     else:
-        decoded = _decoded(DecodePlan.of(index, order), threads=workers, size=size, native=native)
+        decoded = decode(DecodePlan.of(index, order))
     return of_one_process(_in_order(decoded, order), index.source.name)
 
 
@@ -117,6 +122,7 @@ def _decoded(
     threads: int,
     size: tuple[int, int] | None,
     native: NativePixels | None,
+    are_kept: bool,
 ) -> Generator[Decoded, None, None]:
     width, height = size or (plan.index.width, plan.index.height)
     most = max((len(span.frames) for span in plan.spans), default=0)
@@ -124,11 +130,19 @@ def _decoded(
     keep_warm(sum(len(span.frames) for span in plan.spans) * frame_bytes)
     held = most * frame_bytes * (threads + 1)
     make = partial(SpanDecoder, plan, native=native, ranges=ranges)
-    if threads > 1 and len(plan.spans) > 1 and held <= _HELD_BYTES:
-        at_once = min(threads, len(plan.spans))
+    at_once = min(threads, len(plan.spans))
+    if at_once > 1 and (are_kept or held <= _HELD_BYTES) and _are_busy(at_once, plan.spans):
         make = partial(make, threads=_frame_threads(plan, threads // at_once))
         return _side_by_side(plan, make, at_once, size)
     return _one_by_one(plan, make(threads=_frame_threads(plan, threads)), size)
+
+
+def _are_busy(threads: int, spans: Iterable[Span]) -> bool:
+    """Whether so many threads, each with a span, are at work most of the time: the longest may take long alone."""
+    loads = [0] * threads
+    for span in spans:
+        heapreplace(loads, loads[0] + span.cost)
+    return sum(loads) >= _BUSY * threads * max(loads)
 
 
 def _frame_threads(plan: DecodePlan, most: int) -> int:
