@@ -58,6 +58,8 @@ _LONG_SECONDS = 1.0
 #: Short rows vary much: they have as many rounds as fit into this time.
 _SECONDS_A_ROW = 3.0
 _MOST_ROUNDS = 25
+#: Of larger results there would not be room for everybody's.
+_MOST_BYTES = 1 << 30
 #: Patterns that a video of an hour is measured with; what they take is compared with the short clip's.
 _LONG_PATTERNS = ("1 cold", "1 warm", "64 random", "64 even")
 _KEPT_ROWS = WORK / "decode-rows.jsonl"
@@ -65,8 +67,11 @@ _KEPT_ROWS = WORK / "decode-rows.jsonl"
 _CLOCK = re.compile(r"\[\d\d:\d\d:\d\d\] ")
 
 
-def patterns(frames: int) -> dict[str, list[int]]:
-    """The frames asked for, by the name of the pattern; the first is asked of a video that nobody knows."""
+def patterns(frames: int, most: int | None = None) -> dict[str, list[int]]:
+    """The frames asked for, by the name of the pattern; the first is asked of a video that nobody knows.
+
+    `most` is how many "all" may be.
+    """
     middle = frames // 2 + 3
     return {
         "1 cold": [middle],
@@ -76,7 +81,7 @@ def patterns(frames: int) -> dict[str, list[int]]:
         "64 random": sorted(random.Random(64).sample(range(frames), 64)),
         "64 even": [int((number + 0.5) * frames / 64) for number in range(64)],
         "every 5th": list(range(0, frames, 5)),
-        "all": list(range(frames)),
+        "all": list(range(min(frames, most or frames))),
     }
 
 
@@ -89,8 +94,8 @@ that does not count. The order changes with each round, and who is not at turn i
 
 The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the packets of our plan, read beforehand,
 one span after the other, by a decoder that stays open between calls that are not cold. Peers that were far behind at
-first were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an
-hour.
+first were not measured again. "All" are as many as fit into a GiB: 1,500 of 360 lines, the first 172 of 1080. A clip
+named -{LONG_MINUTES}min is the one before it over and over, for an hour.
 
 What is below 1x, and why: where every packet is needed (libvpx's VP9) nothing can be left out, and nine tenths of a
 call are FFmpeg's own decoding, which is the same for all. A call itself takes half a millisecond, of planning and
@@ -245,7 +250,7 @@ def measure(
 def request_for(clip: Path, pattern: str, threads: int) -> dict[str, Any]:
     index = VideoIndex.open(clip)
     assert index.pts_ns is not None
-    frames = patterns(len(index))[pattern]
+    frames = patterns(len(index), _MOST_BYTES // (index.width * index.height * 3))[pattern]
     return {
         "video": str(clip),
         "frames": frames,
