@@ -94,12 +94,11 @@ that does not count. The order changes with each round, and who is not at turn i
 
 The ratio is to the fastest peer of the row; the floor is FFmpeg alone on the packets of our plan, read beforehand,
 one span after the other, by a decoder that stays open between calls that are not cold. Peers that were far behind at
-first were not measured again. A clip
-named -{LONG_MINUTES}min is the one before it over and over, for an hour.
+first were not measured again. A clip named -{LONG_MINUTES}min is the one before it over and over, for an hour.
 
-"All" are as many as fit into a GiB: 1,500 of 360 lines, the first 172 of 1080. Such results take as long as the system takes
-to give memory for them, half a second for a GiB, where the C library has not kept that of the call before; it does so
-by chance (of PyAV's process in the rows of 1080 lines, of ours in most of 360).
+"All" are as many as fit into a GiB: 1,500 of 360 lines, the first 172 of 1080. Such results take as long as the system
+takes to give memory for them, half a second for a GiB, where the C library has not kept that of the call before. It
+does so by chance: of PyAV's process in the rows of 1080 lines, of ours in most of 360.
 
 What is below 1x, and why: where every packet is needed (libvpx's VP9) nothing can be left out, and nine tenths of a
 call are FFmpeg's own decoding, which is the same for all. A call itself takes half a millisecond, of planning and
