@@ -16,7 +16,13 @@ from reference import digest, plain_decode
 from mediaref import MediaRef, batch_decode, cleanup_cache
 from mediaref._native import StreamParser
 from mediaref.errors import CorruptMediaError, MediaRefError
-from mediaref.video_decoder import DecodePlan, VideoIndex, decode_frames, nearest_cheap_frames
+from mediaref.video_decoder import (
+    DecodePlan,
+    VideoIndex,
+    decode_frames,
+    nearest_cheap_frames,
+    packets_to_feed,
+)
 from mediaref.video_decoder.dependencies import cut_off
 from mediaref.video_decoder.pyav import frames_or_errors
 from mediaref.video_decoder.reader import PacketReader
@@ -100,21 +106,26 @@ def test_the_error_names_the_frame_its_packet_and_where_some_are_missing(clip: C
     assert [pixels is None for pixels in batch_decode(refs, on_error="skip")] == [5 <= n < 11 for n in range(23)]
 
 
-def test_a_plan_says_which_frames_cannot_be_had_and_a_tolerance_passes_them_by(clip: Clip, tmp_path: Path) -> None:
-    path = remuxed_without(clip("no_b"), tmp_path / "gap.mp4", [5])
-    index = VideoIndex.open(path)
+def test_a_plan_says_which_frames_cannot_be_had(clip: Clip, tmp_path: Path) -> None:
+    index = VideoIndex.open(remuxed_without(clip("no_b"), tmp_path / "gap.mp4", [5]))
     text = DecodePlan.of(index, [3, 8]).explain()
     assert "1 frames returned" in text
     assert "gap.mp4: frame 8 (packet 8" in text.partition("not returned: ")[2]
     assert "not returned: 3 others" in DecodePlan.of(index, range(12)).explain()
+
+
+def test_a_tolerance_passes_by_what_cannot_be_had(clip: Clip, tmp_path: Path) -> None:
+    index = VideoIndex.open(remuxed_without(clip("inner_intra"), tmp_path / "gap.mkv", [1]))
+    lost = cut_off(index.with_headers(), range(len(index)))
     assert index.pts_ns is not None
-    assert cut_off(index.with_headers(), range(len(index))).keys() == set(range(5, 11))
     begins = index.pts_ns.tolist()
-    within = begins[7] - begins[4]
-    (frame,) = nearest_cheap_frames(index, [begins[7]], within)
-    assert frame == 4  # those from 5 to 10 are lost
-    (frame,) = nearest_cheap_frames(index, [begins[7]], begins[7] - begins[6])
-    assert frame in range(6, 9)  # all are
+    assert {10, 11, 12} <= lost.keys()
+    assert packets_to_feed(index, range(10, 15)).argmin() == 0
+    (frame,) = nearest_cheap_frames(index, [begins[12]], begins[12] - begins[10])
+    assert frame in {13, 14}
+    assert frame not in lost
+    (frame,) = nearest_cheap_frames(index, [begins[11]], begins[11] - begins[10])
+    assert frame == 10  # all are lost
 
 
 @pytest.mark.parametrize("name", H264_CLIPS)
