@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import codec_video_prep
@@ -21,7 +22,8 @@ import mediaref
 from mediaref import MediaRef, ReadStats, batch_decode, cleanup_cache, read_stats
 from mediaref.bitcost import iter_bit_costs, read_bit_costs
 from mediaref.errors import CorruptMediaError
-from mediaref.video_decoder import VideoIndex, decode_frames
+from mediaref.video_decoder import VideoIndex, decode_frames, pyav
+from mediaref.video_decoder.plan import Span
 from mediaref.video_decoder.span_decoder import SpanDecoder
 
 Clip = Callable[[str], Path]
@@ -221,3 +223,28 @@ def test_a_thread_that_ctrl_c_hid_while_it_started_keeps_its_decoder(
 def _collect_within(worst: AbstractContextManager[Any]) -> None:
     with worst:
         gc.collect()
+
+
+def test_a_batch_goes_side_by_side_however_large_it_is(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    side_by_side = pyav._side_by_side
+    monkeypatch.setattr(pyav, "_HELD_BYTES", 0)
+    monkeypatch.setattr(pyav, "_side_by_side", lambda *given: calls.append(given) or side_by_side(*given))
+    index = VideoIndex.open(clip("plain"))
+    assert index.pts_ns is not None
+    refs = [MediaRef(uri=str(clip("plain")), pts_ns=int(time)) for time in index.pts_ns]
+    expected = dict(decode_frames(index, range(len(index)), threads=2))  # an iterator may hold so much and no more
+    assert not calls
+    for frame, pixels in enumerate(batch_decode(refs, threads=2)):
+        assert np.array_equal(pixels, expected[frame])
+    assert calls
+
+
+def test_spans_go_side_by_side_only_if_that_keeps_the_threads_busy() -> None:
+    def spans(*costs: int) -> list[Span]:
+        return [Span(np.arange(cost), np.zeros(1, np.int64)) for cost in costs]
+
+    assert pyav._are_busy(2, spans(40, 40, 40))
+    assert pyav._are_busy(4, spans(250, 250, 250, 100))
+    assert not pyav._are_busy(2, spans(250, 50))
+    assert not pyav._are_busy(4, spans(250, 100, 10, 10))
