@@ -6,8 +6,8 @@
 
 Without --full it measures H.264 alone: a few minutes. All libraries are alive at once, each in an environment of its
 own that the first run makes, and are measured in turns on the same cores. Rows are kept as they are measured, so a run
-that is ended, by --minutes or by hand, goes on with the next call; --again measures them anew. torchcodec takes part
-once --torchcodec has made its environment (gigabytes, for its PyTorch).
+that is ended, by --minutes or by hand, goes on with the next call; --again measures them anew, but for peers that were
+far behind. torchcodec takes part once --torchcodec has made its environment (gigabytes, for its PyTorch).
 """
 
 from __future__ import annotations
@@ -211,12 +211,11 @@ def measure(
     seconds: dict[str, list[float]] = {}
     complaints = []
     means: list[float] = []
-    fastest = 0.0
     running = [
         one for one in everybody if (threads > 1 or one.name not in USES_ALL_CORES) and one.name not in far_behind
     ]
     turns = random.Random(0)
-    until = time.monotonic() + _SECONDS_A_ROW
+    until = float("inf")
     for number in range(max(rounds, _MOST_ROUNDS) + 1):
         if number > rounds and time.monotonic() > until:
             break

@@ -71,6 +71,5 @@ def _decodable_alone(index: VideoIndex) -> list[int]:
     is_start = np.zeros(len(table), np.bool_)
     is_start[start_points(index)] = True
     is_alone = np.where(table.scanned_from < 0, table.is_key, is_start)
-    is_halved = table.is_second_field[np.minimum(rows + 1, len(table) - 1)]
-    alone: list[int] = np.flatnonzero(is_alone[rows] & ~is_halved).tolist()
+    alone: list[int] = np.flatnonzero(is_alone[rows] & (table.last_of_frame(rows) == rows)).tolist()
     return alone

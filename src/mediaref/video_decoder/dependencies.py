@@ -76,9 +76,9 @@ def cut_off(index: VideoIndex, frames: Sequence[int] | NDArray[np.int64]) -> dic
     table = index.packets
     asked = np.asarray(frames, np.int64)
     first = index.packet_of[asked]
-    behind = np.minimum(first + 1, len(table) - 1)  # what may be its second field
+    last = table.last_of_frame(first)
     lost: dict[int, CorruptMediaError] = {}
-    for frame in asked[np.maximum(table.missing[first], table.missing[behind]) >= 0].tolist():
+    for frame in asked[np.maximum(table.missing[first], table.missing[last]) >= 0].tolist():
         for row in index.packets_of(frame):
             gap = row - int(table.missing[row])  # row + 1 where there is none
             if gap <= row and starts_of(index).of(frame) < gap:

@@ -197,7 +197,7 @@ class VideoIndex:
     def is_referenced(self) -> NDArray[np.bool_]:
         """bool[n]: False for frames that no other frame is predicted from. All headers are read for it."""
         referenced = self.with_headers().packets.is_referenced
-        return referenced[self.packet_of] | referenced[self._last_packet_of]
+        return referenced[self.packet_of] | referenced[self.packets.last_of_frame(self.packet_of)]
 
     @property
     def picture_type(self) -> NDArray[np.uint8]:
@@ -207,7 +207,7 @@ class VideoIndex:
     @property
     def packet_bytes(self) -> NDArray[np.int64]:
         """int64[n]: bytes of the frame's packets, both fields' where each has its own."""
-        second = self._last_packet_of
+        second = self.packets.last_of_frame(self.packet_of)
         return self.packets.size[self.packet_of] + np.where(second > self.packet_of, self.packets.size[second], 0)
 
     @property
@@ -230,8 +230,7 @@ class VideoIndex:
     def rows_of(self, frames: Sequence[int] | NDArray[np.int64]) -> set[int]:
         """Rows of all packets that hold some frames, both fields' where each has its own."""
         first = self.packet_of[np.asarray(frames, np.int64)]
-        second = np.minimum(first + 1, len(self.packets) - 1)
-        return {*first.tolist(), *second[self.packets.is_second_field[second]].tolist()}
+        return {*first.tolist(), *self.packets.last_of_frame(first).tolist()}
 
     def to_torchcodec_mappings(self) -> str:
         """The frame table as the JSON text that torchcodec takes: `VideoDecoder(video, stream_index=index.stream,
@@ -298,12 +297,6 @@ class VideoIndex:
         if self.pts_ns is None:
             raise TimestampError(f"{self.source.name}: the stream has no timestamps; ask for its frames by number")
         return self.pts_ns
-
-    @property
-    def _last_packet_of(self) -> NDArray[np.int64]:
-        """Row of each frame's second packet where its fields have one each, else of its only one."""
-        after = np.minimum(self.packet_of + 1, len(self.packets) - 1)
-        return np.where(self.packets.is_second_field[after], after, self.packet_of)
 
 
 def index_of(source: Source) -> VideoIndex:

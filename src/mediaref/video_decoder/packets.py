@@ -87,6 +87,11 @@ class PacketTable:
     def __len__(self) -> int:
         return len(self.size)
 
+    def last_of_frame(self, first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For the rows that frames begin with, those that they end with: the next where each field has its own."""
+        after = np.minimum(first + 1, len(self) - 1)
+        return np.where(self.is_second_field[after], after, first)
+
     def match(self, packet: VideoPacket, expected: int) -> int | None:
         """Row of a packet that a demuxer gave after a seek; `expected` wins where several rows are alike."""
         dts = NO_TIME if packet.dts is None else packet.dts
