@@ -101,9 +101,9 @@ takes to give memory for them, half a second for a GiB, where the C library has 
 does so by chance: of PyAV's process in the rows of 1080 lines, of ours in most of 360.
 
 What is below 1x, and why: where every packet is needed (libvpx's VP9) nothing can be left out, and nine tenths of a
-call are FFmpeg's own decoding, which is the same for all. A call itself takes half a millisecond, of planning and
-looking up, and each packet some hundredths of Python beside a decoder that empties the caches: that shows where few
-packets, cheap ones, are all there is to decode."""
+call are FFmpeg's own decoding, which is the same for all. A call itself takes half a millisecond of planning and
+looking up, 1.2 behind other processes that have emptied the caches, and each packet some hundredths: that shows where
+few packets, cheap ones, are all there is to decode."""
 
 
 @dataclass(frozen=True)
